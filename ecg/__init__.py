@@ -1,0 +1,1 @@
+"""The arithmetic of the electrocardiogram: arrays in, numbers out."""

@@ -1,0 +1,1 @@
+"""The daemon on the station and the station page's server."""

@@ -1,0 +1,1 @@
+"""The county side: ingest, record, reading, interfaces, API."""

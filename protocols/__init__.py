@@ -1,0 +1,1 @@
+"""The common language of station and hub: messages, envelope, topics; pure."""

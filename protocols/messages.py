@@ -1,0 +1,213 @@
+"""Every message as a frozen model, and MESSAGES: type name → class, direction, lanes.
+
+Upward types are past tense (`recording.closed`), downward ones imperative (`report.show`). A type's
+meaning never changes: a new meaning is a new type. Unknown fields are ignored. Times are UTC in
+nanoseconds since 1970 (`…_ns`); samples are counted, not timed.
+"""
+
+from typing import Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from protocols.patient import Patient
+from protocols.report import Report
+
+Lane = Literal["urgent", "prompt", "clinical", "bulk"]
+LANES: tuple[Lane, ...] = ("urgent", "prompt", "clinical", "bulk")
+"""Most pressing first."""
+
+Direction = Literal["up", "down", "both"]
+
+
+class Message(BaseModel):
+    """Root of all bodies: frozen, and deaf to fields of later versions."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Complaint(Message):
+    """Why the ECG was taken."""
+
+    symptoms: tuple[str, ...] = Field(default=(), max_length=20)
+    """Symptom ids of protocols.statements.SYMPTOMS."""
+    onset_ns: int | None = None
+    present: bool | None = None
+    """Symptoms present at capture; None: unclear."""
+    history: tuple[str, ...] = Field(default=(), max_length=20)
+    """History ids of protocols.statements.HISTORY: pacemaker, digoxin …"""
+    note: str = Field(default="", max_length=500)
+
+
+class RecordFile(Message):
+    """One file of a WFDB record."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,80}$")
+    data: bytes
+
+
+class Recording(Message):
+    """One ECG as sampled: a WFDB record (header + FLAC signals), never changed after capture."""
+
+    recording_id: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
+    """Also the WFDB record name."""
+    started_ns: int
+    """Wall time of the first sample, by the station's clock; quality in the envelope's stamp."""
+    rate_hz: float = Field(gt=0, le=20000)
+    samples: int = Field(ge=0)
+    leads: tuple[str, ...] = Field(min_length=1, max_length=32)
+    """The leads the box really sampled, in file order."""
+    uv_per_count: tuple[float, ...]
+    """Per lead."""
+    filters: str = Field(default="none", max_length=200)
+    """What the box itself filtered, in words; the samples are otherwise raw."""
+    missing_samples: int = Field(default=0, ge=0)
+    """Samples that never arrived (cable, lost frames): kept in time as WFDB's missing value."""
+    interrupted: bool = False
+    """The capture ended before its planned length."""
+    box_serial: str = Field(default="", max_length=64)
+    box_first_sample: int = 0
+    """The box's own running number of the first sample."""
+    sha256: bytes = Field(min_length=32, max_length=32)
+    """SHA-256 over the header, then the signal files in the header's order."""
+    files: tuple[RecordFile, ...] = Field(min_length=1, max_length=40)
+
+
+class MachineStatement(Message):
+    """A machine's suggestion: a code of protocols.statements, and the rule and numbers behind it."""
+
+    code: str
+    evidence: str = Field(default="", max_length=500)
+
+
+class Analysis(Message):
+    """What the station's machine made of it; never a diagnosis. The version travels with every number."""
+
+    version: str
+    measurements: dict[str, float | None] = Field(default_factory=dict)
+    """Ids of protocols.statements.MEASUREMENTS; None where undefined."""
+    statements: tuple[MachineStatement, ...] = ()
+    quality: Literal["diagnostic", "rhythm_only", "repeat"] = "diagnostic"
+    quality_reasons: tuple[str, ...] = ()
+    lead_quality: dict[str, str] = Field(default_factory=dict)
+    """Lead → good, lead_off, muscle_noise, baseline_wander, mains_noise, saturated, flat."""
+    level: Literal[0, 1, 2, 3] | None = None
+    """Triage: 0 critical … 3 normal; None: not judged."""
+
+
+class RecordingClosed(Message):
+    """One attempt of one exam, whole: who, why, the record's bytes, and the machine's numbers."""
+
+    exam_id: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
+    attempt: int = Field(ge=1)
+    patient: Patient
+    complaint: Complaint = Complaint()
+    first_contact_ns: int | None = None
+    operator: str = Field(max_length=64)
+    """Account that captured."""
+    lead_off_reason: str | None = Field(default=None, max_length=200)
+    """Why it was captured with a lead off, in the operator's words."""
+    recording: Recording
+    analysis: Analysis | None = None
+    """None: the analysis failed; the record goes all the same."""
+    analysis_error: str | None = Field(default=None, max_length=500)
+
+
+class ReportOpened(Message):
+    """The village doctor has opened the report: 已签收 (SM-1)."""
+
+    report_id: str
+    exam_id: str
+    opened_by: str
+    opened_ns: int
+
+
+class BoxState(Message):
+    """The ECG box as the station sees it."""
+
+    name: str
+    state: str
+    """connecting, streaming, wrong_serial, wrong_rate, gone, faulted."""
+    detail: str = ""
+    serial: str = ""
+    battery_percent: int | None = None
+    bad_frames: int = 0
+
+
+class StationHello(Message):
+    """On every connect: which store this is and what is waiting in it."""
+
+    epoch: bytes
+    boot: str
+    version: str
+    waiting: dict[str, int] = Field(default_factory=dict)
+    """Lane → messages not yet receipted."""
+    oldest_ns: int | None = None
+
+
+class StationStatus(Message):
+    """Retained; with online=False it is the station's last will."""
+
+    online: bool
+    at_ns: int | None = None
+    version: str = ""
+    waiting: int = 0
+    oldest_ns: int | None = None
+    rejected: int = 0
+    boxes: tuple[BoxState, ...] = ()
+
+
+class ReportShow(Message):
+    """A signed report for the room where the ECG was taken."""
+
+    report_id: str
+    exam_id: str
+    version: int = Field(ge=1)
+    report: Report
+    signed_by: str
+    signed_ns: int
+    pdf: bytes
+
+
+ReceiptState = Literal["committed", "duplicate", "parts", "retry", "reject", "conflict"]
+
+
+class ReceiptItem(Message):
+    """What the receiver did with one message."""
+
+    mid: bytes = Field(min_length=16, max_length=16)
+    st: ReceiptState
+    h8: bytes = Field(min_length=8, max_length=8)
+    """First 8 bytes of the body's SHA-256; a copy is deleted only if they agree."""
+    have: tuple[int, ...] = ()
+    """With st=parts: the parts already held."""
+    after_s: float = 0
+    """With st=retry: not before."""
+    code: str = ""
+    """With st=reject: a code of protocols.errors, or the receiver's own."""
+
+
+class Receipt(Message):
+    """Ids the receiver has *committed*, many in one."""
+
+    items: tuple[ReceiptItem, ...] = Field(max_length=64)
+    wall_ns: int
+    """The receiver's clock when it said so."""
+
+
+class MessageType(NamedTuple):
+    body: type[Message]
+    direction: Direction
+    durable: bool
+    """True: goes by a lane through outbox or delivery and is receipted."""
+
+
+MESSAGES: dict[str, MessageType] = {
+    "recording.closed": MessageType(RecordingClosed, "up", durable=True),
+    "report.opened": MessageType(ReportOpened, "up", durable=True),
+    "station.hello": MessageType(StationHello, "up", durable=False),
+    "station.status": MessageType(StationStatus, "up", durable=False),
+    "report.show": MessageType(ReportShow, "down", durable=True),
+    "receipt": MessageType(Receipt, "both", durable=False),
+}
+
+TYPE_OF: dict[type[Message], str] = {row.body: name for name, row in MESSAGES.items()}

@@ -1,0 +1,1 @@
+"""County CA, enrolment, settings files, broker configuration."""
