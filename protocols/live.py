@@ -55,7 +55,7 @@ def pack(block: Block) -> bytes:
         raise LiveError(f"{len(block.leads)} leads, {n_leads} rows")
     ids = bytes(LEADS.index(lead) for lead in block.leads)
     head = _HEAD.pack(_MAGIC, block.flags, n_leads, block.rate_hz, block.uv_per_count, block.first_sample, n)
-    padding = b"\0" * (-(len(head) + n_leads) % 4)
+    padding: bytes = b"\0" * (-(len(head) + n_leads) % 4)
     samples: bytes = np.ascontiguousarray(block.counts, dtype="<i2").tobytes()
     return head + ids + padding + samples
 
