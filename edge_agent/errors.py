@@ -45,7 +45,8 @@ class BoxSilent(DriverError):  # noqa: N818
 class WrongSerial(DriverError):  # noqa: N818
     def __init__(self, expected: str, found: str) -> None:
         super().__init__(
-            f"box {found} is connected, this station is bound to {expected}. Connect that one, or bind this one."
+            f"box {found} is connected, this station is bound to {expected}. "
+            "Connect that one, or bind this one."
         )
         self.expected = expected
         self.found = found
