@@ -1,6 +1,18 @@
 """Everything that can go wrong on a station.
 
 EdgeError
+├── ConfigError              settings.toml cannot be used: .path .field
+├── StoreError               a file of the station's cannot be read or written: .path
+│   ├── StoreClosed          it was closed while somebody still wanted something
+│   ├── StoreFull            no room on the disk: nothing was saved
+│   ├── StoreCorrupt         the file is damaged; the next start sets it aside and begins a new one
+│   ├── StoreTooNew          written by a later version
+│   ├── WrongKey             the storage key is not the one the file was sealed with
+│   └── SealBroken           one sealed piece cannot be opened: it was changed on disk
+├── MessageTooLarge          a message no hub would take: .size .limit
+├── LinkError                the way to the county is not usable now; it is tried again
+│   ├── BrokerUnreachable    no connection, or refused: .reason
+│   └── NoReceipt            the broker takes messages and the hub confirms none: .waited_s
 └── DriverError              a device: it is tried again by keep_alive()
     ├── TransportError       the address cannot be opened: .address
     ├── TransportGone        it was open and is not any more: .address
@@ -9,9 +21,90 @@ EdgeError
     └── WrongRate            the box does not run at the rate in the settings: .wanted .offered
 """
 
+from pathlib import Path
+
 
 class EdgeError(Exception):
     """Root of the tree. The text tells the operator what to do; facts are attributes."""
+
+
+class ConfigError(EdgeError):
+    def __init__(self, path: Path, field: str, reason: str) -> None:
+        where = f"{path}: {field}" if field else str(path)
+        super().__init__(f"{where}: {reason}")
+        self.path = path
+        self.field = field
+        self.reason = reason
+
+
+class StoreError(EdgeError):
+    """A file of the station's cannot be read or written."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+class StoreClosed(StoreError):  # noqa: N818 - reads as the fact it states
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "is closed")
+
+
+class StoreFull(StoreError):  # noqa: N818
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "nothing was saved, the disk is full. Free some space, then try again.")
+
+
+class StoreCorrupt(StoreError):  # noqa: N818
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(path, f"is damaged ({reason}). Restart: it is then set aside and a new one begun.")
+
+
+class StoreTooNew(StoreError):  # noqa: N818
+    def __init__(self, path: Path, found: int, known: int) -> None:
+        super().__init__(
+            path,
+            f"has format {found}, this version knows up to {known}. Install a later version.",
+        )
+        self.found = found
+        self.known = known
+
+
+class WrongKey(StoreError):  # noqa: N818
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            path,
+            "was sealed with another storage key. Put that key back, or move the file away.",
+        )
+
+
+class SealBroken(StoreError):  # noqa: N818
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, "one sealed piece cannot be opened; it was changed on disk")
+
+
+class MessageTooLarge(EdgeError):  # noqa: N818
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(f"a message of {size} bytes cannot be sent, the limit is {limit}")
+        self.size = size
+        self.limit = limit
+
+
+class LinkError(EdgeError):
+    """The way to the county is not usable now; it is tried again."""
+
+
+class BrokerUnreachable(LinkError):  # noqa: N818
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"no connection to the county: {reason}")
+        self.reason = reason
+
+
+class NoReceipt(LinkError):  # noqa: N818
+    def __init__(self, waited_s: float) -> None:
+        super().__init__(f"the county confirmed nothing within {waited_s:.0f} s; connecting anew")
+        self.waited_s = waited_s
 
 
 class DriverError(EdgeError):
