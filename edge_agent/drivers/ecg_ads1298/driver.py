@@ -68,7 +68,7 @@ class Ads1298Driver:
         info, events = await self._ask(codec.encode_start(wanted), lambda found: found.rate_hz == wanted)
         yield info
         loop = asyncio.get_running_loop()
-        quiet_at = loop.time() + self._quiet_s
+        quiet_at, last_look = loop.time() + self._quiet_s, False
         while True:
             for event in events:
                 if event == info:  # a second answer to a command said twice
@@ -76,13 +76,16 @@ class Ads1298Driver:
                 if isinstance(event, BoxInfo):
                     yield Gone("the box restarted")
                     return
-                if isinstance(event, Samples):
-                    quiet_at = loop.time() + self._quiet_s
                 yield event
+            if any(isinstance(event, Samples) for event in events):
+                quiet_at, last_look = loop.time() + self._quiet_s, False
             try:
                 async with asyncio.timeout_at(quiet_at):
                     data = await self._transport.read(_READ_BYTES)
             except TimeoutError:
+                if not last_look:  # when this process itself stood still, the bytes are waiting
+                    events, quiet_at, last_look = [], loop.time() + ASK_AGAIN_S, True
+                    continue
                 yield Gone(f"no samples for {self._quiet_s:g} s")
                 return
             except TransportGone as gone:
