@@ -15,6 +15,8 @@ HubError
 └── ConfigError  InventoryError                         for the operator at the command line
 """
 
+# ruff: noqa: N818 - these read as the fact they state
+
 from typing import Any
 
 
@@ -39,7 +41,7 @@ class HubError(Exception):
         return self.en.format(**self.detail)
 
 
-class NotLoggedIn(HubError):  # noqa: N818 - these read as the fact they state
+class NotLoggedIn(HubError):
     status, code = 401, "not_logged_in"
     zh, en = "登录已失效，请重新登录；草稿已保存", "Please log in again; drafts are kept"
 
@@ -48,7 +50,10 @@ class BadLogin(HubError):
     """detail: tries_left."""
 
     status, code = 401, "bad_login"
-    zh, en = "账号或密码不正确，还可尝试 {tries_left} 次", "Wrong user name or password, {tries_left} tries left"
+    zh, en = (
+        "账号或密码不正确，还可尝试 {tries_left} 次",
+        "Wrong user name or password, {tries_left} tries left",
+    )
 
 
 class Locked(HubError):
@@ -98,7 +103,8 @@ class ClaimedByOther(Conflict):
 
 class NotClaimed(Conflict):
     code = "not_claimed"
-    zh, en = "尚未领取或锁定已过期，请重新领取；草稿已保存", "Not claimed, or the claim ran out; claim it again, the draft is kept"
+    zh = "尚未领取或锁定已过期，请重新领取；草稿已保存"
+    en = "Not claimed, or the claim ran out; claim it again, the draft is kept"
 
 
 class WrongState(Conflict):
@@ -122,7 +128,8 @@ class RenderFailed(Conflict):
     """detail: reason."""
 
     code = "render_failed"
-    zh, en = "报告 PDF 生成失败，未签发；草稿已保存({reason})", "The PDF could not be made, nothing was signed ({reason})"
+    zh = "报告 PDF 生成失败，未签发；草稿已保存({reason})"
+    en = "The PDF could not be made, nothing was signed ({reason})"
 
 
 class Taken(Conflict):

@@ -1,4 +1,4 @@
-"""JSON lines on standard error. A patient's data never reaches a log: the fields that could hold it are refused."""
+"""JSON lines on standard error. Fields that could hold a patient's data are refused."""
 
 import json
 import logging
@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 PATIENT_FIELDS = frozenset(
-    {"patient_name", "name_of_patient", "id_number", "phone", "birth_date", "complaint", "note", "address", "patient"}
+    {"patient_name", "id_number", "phone", "birth_date", "complaint", "note", "address", "patient"}
 )
 """`extra` keys that are refused."""
 
-_STANDARD = frozenset(vars(logging.LogRecord("", 0, "", 0, "", (), None))) | {"message", "asctime", "taskName"}
+_STANDARD = {*vars(logging.LogRecord("", 0, "", 0, "", (), None)), "message", "asctime", "taskName"}
 
 
 class _JsonLines(logging.Formatter):

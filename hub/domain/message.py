@@ -1,4 +1,4 @@
-"""What arrived from stations: each message id once for ever, parts until whole, and what nobody could take."""
+"""What arrived from stations: each message id once for ever, parts until whole, and what none could take."""
 
 from sqlalchemy import BigInteger
 from sqlmodel import Field, SQLModel

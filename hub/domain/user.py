@@ -1,4 +1,4 @@
-"""People who log in at the hub, their log-ins, and wrong guesses. Never a response model: it holds secrets."""
+"""People who log in at the hub, their log-ins, and wrong guesses. Never a response model: secrets."""
 
 from sqlalchemy import BigInteger
 from sqlmodel import Field, SQLModel

@@ -1,0 +1,151 @@
+"""What is owed to others: enqueue with the cause, send, confirm, refuse, try again by code (P3)."""
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+
+from sqlmodel import Session, col, select
+
+from hub.domain.delivery import OPEN, Delivery, DeliveryStatus, HubIdentity
+from protocols.envelope import HUB, Header, Stamp, encode_body, message_id
+from protocols.messages import TYPE_OF, Lane, Message
+
+
+def make_identity(session: Session) -> bytes:
+    """Give this database its epoch, once; what it is called in every envelope the hub sends."""
+    row = session.get(HubIdentity, 1)
+    if row is None:
+        row = HubIdentity(id=1, epoch=secrets.token_bytes(8))
+        session.add(row)
+        session.flush()
+    return row.epoch
+
+
+def epoch(session: Session) -> bytes:
+    """The epoch this database was given by `python -m hub migrate`."""
+    return session.exec(select(HubIdentity.epoch).where(HubIdentity.id == 1)).one()
+
+
+def enqueue(
+    session: Session,
+    message: Message,
+    *,
+    receiver_kind: str,
+    receiver_id: str,
+    ref: str,
+    lane: Lane,
+    now_ns: int,
+) -> Delivery:
+    """Owe a message to a receiver from the moment this transaction commits."""
+    body = encode_body(message)
+    delivery = Delivery(
+        receiver_kind=receiver_kind,
+        receiver_id=receiver_id,
+        type=TYPE_OF[type(message)],
+        ref=ref,
+        lane=lane,
+        body=body,
+        sha256=hashlib.sha256(body).digest(),
+        created_ns=now_ns,
+    )
+    session.add(delivery)
+    session.flush()
+    assert delivery.id is not None
+    delivery.mid = message_id(HUB, epoch(session), delivery.id)
+    session.flush()
+    return delivery
+
+
+def header(session: Session, delivery: Delivery) -> Header:
+    """The envelope's header: the same at every sending, so the receiver knows a repetition."""
+    assert delivery.id is not None
+    stamp = Stamp(delivery.created_ns, "ntp")
+    return Header(delivery.type, HUB, epoch(session), delivery.id, stamp, delivery.sha256)
+
+
+def due(session: Session, receiver_kind: str, *, now_ns: int, limit: int = 100) -> list[Delivery]:
+    """Open deliveries whose time has come, for the receivers' oldest first."""
+    query = (
+        select(Delivery)
+        .where(
+            col(Delivery.receiver_kind) == receiver_kind,
+            col(Delivery.status).in_(OPEN),
+            col(Delivery.next_try_ns) <= now_ns,
+        )
+        .order_by(col(Delivery.id))
+        .limit(limit)
+    )
+    return list(session.exec(query))
+
+
+def next_due_ns(session: Session, receiver_kind: str) -> int | None:
+    """When the next open delivery is due; None: nothing is owed."""
+    query = (
+        select(Delivery.next_try_ns)
+        .where(col(Delivery.receiver_kind) == receiver_kind, col(Delivery.status).in_(OPEN))
+        .order_by(col(Delivery.next_try_ns))
+        .limit(1)
+    )
+    return session.exec(query).first()
+
+
+def open_for(session: Session, receiver_kind: str, receiver_id: str) -> list[Delivery]:
+    """What one receiver is still owed, oldest first."""
+    query = (
+        select(Delivery)
+        .where(
+            col(Delivery.receiver_kind) == receiver_kind,
+            col(Delivery.receiver_id) == receiver_id,
+            col(Delivery.status).in_(OPEN),
+        )
+        .order_by(col(Delivery.id))
+    )
+    return list(session.exec(query))
+
+
+def mark_sent(session: Session, delivery_id: int, *, now_ns: int, next_try_ns: int) -> None:
+    """Handed to the broker; if nothing confirms it, it is due again at `next_try_ns`."""
+    row = session.get(Delivery, delivery_id, with_for_update=True)
+    if row is not None and row.status in OPEN:
+        row.status, row.sent_ns, row.next_try_ns = DeliveryStatus.SENT, now_ns, next_try_ns
+        row.attempts += 1
+
+
+def due_at_once(session: Session, receiver_kind: str, receiver_id: str) -> int:
+    """The receiver is back: what it is owed is due now. Returns how many."""
+    rows = open_for(session, receiver_kind, receiver_id)
+    for row in rows:
+        row.next_try_ns = 0
+    return len(rows)
+
+
+def by_mid(session: Session, mid: bytes) -> Delivery | None:
+    return session.exec(select(Delivery).where(col(Delivery.mid) == mid).with_for_update()).first()
+
+
+def confirm(session: Session, mid: bytes, hash8: bytes, *, receiver_id: str, now_ns: int) -> bool:
+    """The receiver has committed it. False: not owed to this receiver, or another content."""
+    row = by_mid(session, mid)
+    if row is None or row.receiver_id != receiver_id or row.sha256[:8] != hash8:
+        return False
+    if row.status != DeliveryStatus.CONFIRMED:
+        row.status, row.confirmed_ns, row.last_code = DeliveryStatus.CONFIRMED, now_ns, ""
+    return True
+
+
+def refuse(session: Session, mid: bytes, code: str, *, receiver_id: str) -> bool:
+    """The receiver will never take it; a person has to look."""
+    row = by_mid(session, mid)
+    if row is None or row.receiver_id != receiver_id or row.status not in OPEN:
+        return False
+    row.status, row.last_code = DeliveryStatus.REFUSED, code[:64]
+    return True
+
+
+def retry(session: Session, delivery_ids: Sequence[int], code: str, *, next_try_ns: int) -> None:
+    """Sending failed for a reason that passes."""
+    for delivery_id in delivery_ids:
+        row = session.get(Delivery, delivery_id, with_for_update=True)
+        if row is not None and row.status in OPEN:
+            row.last_code, row.next_try_ns = code[:64], next_try_ns
+            row.attempts += 1

@@ -1,0 +1,118 @@
+"""Messages from stations: once each for ever, parts until whole, quarantine with a reason."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import delete, func
+from sqlmodel import Session, col, select
+
+from hub.domain.message import MessagePart, Quarantine, ReceivedMessage
+from protocols.envelope import Frame, Header
+
+
+def seen(session: Session, mid: bytes) -> ReceivedMessage | None:
+    """The message's row, if it was committed or rejected before."""
+    return session.get(ReceivedMessage, mid)
+
+
+def remember(
+    session: Session, header: Header, station_id: str, *, state: str, code: str = "", now_ns: int
+) -> None:
+    """Note for ever that this message was taken ("committed") or refused ("reject"); forget its parts.
+
+    Two workers with the same message: the second one's flush raises IntegrityError; undo and look again.
+    """
+    session.add(
+        ReceivedMessage(
+            mid=header.mid,
+            sha256=header.sha256,
+            station_id=station_id,
+            type=header.type,
+            state=state,
+            code=code,
+            received_ns=now_ns,
+        )
+    )
+    session.exec(delete(MessagePart).where(col(MessagePart.mid) == header.mid))
+    session.flush()
+
+
+def keep_part(session: Session, frame: Frame, station_id: str, *, now_ns: int) -> dict[int, bytes]:
+    """Keep one part and return all parts held of this message, k → bytes.
+
+    A part that is held already is left as it is. Parts of another cutting (n or hash differ: the sender
+    started over) make room for the new ones.
+    """
+    header = frame.header
+    held = session.exec(select(MessagePart).where(col(MessagePart.mid) == header.mid)).all()
+    if any(part.n != frame.n or part.sha256 != header.sha256 for part in held):
+        session.exec(delete(MessagePart).where(col(MessagePart.mid) == header.mid))
+        session.flush()
+        session.expunge_all()
+        held = []
+    parts = {part.k: part.data for part in held}
+    if frame.k not in parts:
+        session.add(
+            MessagePart(
+                mid=header.mid,
+                k=frame.k,
+                n=frame.n,
+                station_id=station_id,
+                sha256=header.sha256,
+                data=frame.body,
+                received_ns=now_ns,
+            )
+        )
+        session.flush()
+        parts[frame.k] = frame.body
+    return parts
+
+
+def quarantine(
+    session: Session,
+    *,
+    topic: str,
+    code: str,
+    reason: str,
+    payload: bytes,
+    now_ns: int,
+    station_id: str | None = None,
+    type: str = "",
+) -> None:
+    """Set aside what nobody could take. The reason must not quote the message's values."""
+    session.add(
+        Quarantine(
+            station_id=station_id,
+            topic=_storable(topic)[:200],
+            type=_storable(type)[:64],
+            code=code[:64],
+            reason=_storable(reason)[:500],
+            payload=payload,
+            size=len(payload),
+            received_ns=now_ns,
+        )
+    )
+    session.flush()
+
+
+def _storable(text: str) -> str:
+    # PostgreSQL's text holds neither NUL nor lone surrogates; a hostile topic or type name may.
+    return text.replace("\0", "␀").encode("utf-8", "replace").decode()
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineList:
+    total: int
+    newest: list[Quarantine]
+
+
+def quarantined(session: Session, limit: int = 200) -> QuarantineList:
+    """How many messages were set aside, and the newest of them."""
+    total = session.exec(select(func.count()).select_from(Quarantine)).one()
+    rows = session.exec(select(Quarantine).order_by(col(Quarantine.id).desc()).limit(limit)).all()
+    return QuarantineList(total, list(rows))
+
+
+def sweep_parts(session: Session, *, older_than_ns: int) -> int:
+    """Forget parts of messages never completed; the station sends them again from its outbox."""
+    result = session.exec(delete(MessagePart).where(col(MessagePart.received_ns) < older_than_ns))
+    return result.rowcount
