@@ -42,7 +42,6 @@ BATCH_MOST = 64
 _SEAL_VERSION = b"\x01"
 _NONCE_BYTES = 12
 _SEAL_PROOF = b"maitong"
-_FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
 _CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
@@ -260,7 +259,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, *, unclean: bool) -> No
     if owner not in (0, APPLICATION_ID):
         raise StoreCorrupt(path, f"application id {owner:#x}")
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    connection.execute("PRAGMA incremental_vacuum")  # what was sent gives its space back to the disk
+    connection.execute("PRAGMA incremental_vacuum").fetchall()  # each row fetched gives one page back
 
 
 def _migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[str]) -> None:
@@ -300,7 +299,7 @@ def _named(path: Path, error: sqlite3.Error) -> BaseException:
     primary = code & 0xFF if isinstance(code, int) else None
     if primary in _CORRUPT:
         return StoreCorrupt(path, str(error))
-    if primary in _FULL:
+    if primary == sqlite3.SQLITE_FULL:
         return StoreFull(path)
     return StoreError(path, str(error))
 
