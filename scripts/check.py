@@ -14,6 +14,7 @@ CHECKS = {
     "ruff: format": [BIN / "ruff", "format", "--check", "."],
     "mypy --strict": [BIN / "mypy"],
     "import contracts": [BIN / "lint-imports", "--no-logo"],
+    "no secrets, no large files": [BIN / "python", "scripts/guard.py"],
     "architecture": [BIN / "pytest", "-q", "-p", "no:cacheprovider", "tests/architecture"],
     "docs/asyncapi.yaml is what protocols say": [BIN / "python", "-m", "protocols.asyncapi", "--check"],
 }
