@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from sqlalchemy import event
+from sqlalchemy.orm import SessionTransaction
 from sqlmodel import Session, col, select
 
 from hub.domain.audit import FIRST, AuditHead, AuditLine
@@ -58,23 +59,41 @@ def record(
         patient_id,
         detail[:2000],
     )
-    pending = session.info.get(_PENDING)
-    if pending is None:
-        session.info[_PENDING] = [entry]
+    if _PENDING not in session.info:
+        session.info[_PENDING] = []
         # The chain has one end, and whoever adds to it holds its lock until the commit. Taken as the
         # last lock of every transaction it can be part of no deadlock, and it is held shortest.
         event.listen(session, "before_commit", _append)
-    else:
-        pending.append(entry)
+        event.listen(session, "after_soft_rollback", _forget)
+    session.info[_PENDING].append((entry, session.get_nested_transaction()))
+
+
+def _forget(session: Session, undone: SessionTransaction) -> None:
+    """What a savepoint took back did not happen."""
+    session.info[_PENDING] = [
+        (entry, savepoint) for entry, savepoint in session.info[_PENDING] if not _within(savepoint, undone)
+    ]
+
+
+def _within(savepoint: SessionTransaction | None, undone: SessionTransaction) -> bool:
+    if undone.parent is None:
+        return True
+    while savepoint is not None:
+        if savepoint is undone:
+            return True
+        savepoint = savepoint.parent
+    return False
 
 
 def _append(session: Session) -> None:
-    entries: list[Entry] = session.info.get(_PENDING, [])
-    if not entries:
+    if session.in_nested_transaction():  # this hook runs for savepoints too
+        return
+    pending: list[tuple[Entry, SessionTransaction | None]] = session.info[_PENDING]
+    if not pending:
         return
     session.flush()
     head = session.exec(select(AuditHead).where(AuditHead.id == 1).with_for_update()).one()
-    for entry in entries:
+    for entry, _ in pending:
         line = AuditLine(
             seq=head.seq + 1,
             at_ns=entry.at_ns,
