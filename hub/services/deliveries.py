@@ -1,7 +1,6 @@
 """What is owed to others: enqueue with the cause, send, confirm, refuse, try again by code (P3)."""
 
 import hashlib
-import secrets
 from collections.abc import Sequence
 
 from sqlmodel import Session, col, select
@@ -11,18 +10,8 @@ from protocols.envelope import HUB, Header, Stamp, encode_body, message_id
 from protocols.messages import TYPE_OF, Lane, Message
 
 
-def make_identity(session: Session) -> bytes:
-    """Give this database its epoch, once; what it is called in every envelope the hub sends."""
-    row = session.get(HubIdentity, 1)
-    if row is None:
-        row = HubIdentity(id=1, epoch=secrets.token_bytes(8))
-        session.add(row)
-        session.flush()
-    return row.epoch
-
-
 def epoch(session: Session) -> bytes:
-    """The epoch this database was given by `python -m hub migrate`."""
+    """What this database is called in every envelope the hub sends; given by the first migration."""
     return session.exec(select(HubIdentity.epoch).where(HubIdentity.id == 1)).one()
 
 

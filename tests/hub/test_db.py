@@ -1,0 +1,98 @@
+"""The engine, the one commit, and the migrations, on both databases."""
+
+import re
+import threading
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, text
+from sqlmodel import select
+
+from hub import db, domain
+from hub.domain import Organisation
+
+HUB = Path(db.__file__).parent
+
+
+def test_migrations_have_one_head_and_make_what_the_tables_say(engine: Engine) -> None:
+    assert len(ScriptDirectory.from_config(db._alembic()).get_heads()) == 1
+    assert db.revision(engine) == db.newest_revision()
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, domain.metadata) == []
+
+
+def test_migrating_again_changes_nothing(engine: Engine) -> None:
+    with engine.connect() as connection:
+        before = connection.execute(text("SELECT epoch FROM hub_identity")).scalar_one()
+    db.migrate(engine)
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT epoch FROM hub_identity")).scalar_one() == before
+    assert len(bytes(before)) == 8
+
+
+def test_an_unmigrated_database_has_no_revision(database_url: str) -> None:
+    engine = db.open_engine(database_url)
+    assert db.revision(engine) is None
+    engine.dispose()
+
+
+def test_a_transaction_is_kept_when_the_block_ends_and_undone_when_it_raises(engine: Engine) -> None:
+    with db.transaction(engine) as session:
+        session.add(Organisation(id="A", name="甲", kind="village_clinic"))
+    with pytest.raises(RuntimeError), db.transaction(engine) as session:
+        session.add(Organisation(id="B", name="乙", kind="village_clinic"))
+        session.flush()
+        raise RuntimeError
+    with db.reading(engine) as session:
+        assert list(session.exec(select(Organisation.id))) == ["A"]
+
+
+def test_reading_leaves_nothing_behind(engine: Engine) -> None:
+    with db.reading(engine) as session:
+        session.add(Organisation(id="A", name="甲", kind="village_clinic"))
+        session.flush()
+    with db.reading(engine) as session:
+        assert session.exec(select(Organisation)).all() == []
+
+
+def test_sqlite_is_durable_and_reads_beside_a_writer(tmp_path: Path) -> None:
+    engine = db.open_engine(f"sqlite:///{tmp_path / 'hub.db'}")
+    db.migrate(engine)
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2
+        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar_one() == 1
+    with db.transaction(engine) as writer:
+        writer.add(Organisation(id="A", name="甲", kind="village_clinic"))
+        writer.flush()
+        with db.reading(engine) as reader:
+            assert reader.exec(select(Organisation)).all() == []
+    engine.dispose()
+
+
+def test_concurrent_writers_all_get_through(engine: Engine) -> None:
+    def add(n: int) -> None:
+        with db.transaction(engine) as session:
+            session.exec(select(Organisation)).all()
+            session.add(Organisation(id=f"O{n}", name="甲", kind="village_clinic"))
+
+    threads = [threading.Thread(target=add, args=(n,)) for n in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with db.reading(engine) as session:
+        assert len(session.exec(select(Organisation)).all()) == 12
+
+
+def test_nobody_commits_but_the_transaction() -> None:
+    offenders = [
+        str(file.relative_to(HUB))
+        for file in HUB.rglob("*.py")
+        if file != HUB / "db.py" and re.search(r"\.commit\(", file.read_text(encoding="utf-8"))
+    ]
+    assert offenders == []
