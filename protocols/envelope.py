@@ -138,16 +138,21 @@ def decode(wire: bytes) -> Frame:
     Raises DecodeError if they are no envelope of this version, HashMismatch if a one-part body is not
     what its header says.
     """
+    frame = peek(wire)
+    if frame.n == 1 and hashlib.sha256(frame.body).digest() != frame.header.sha256:
+        raise HashMismatch(f"{frame.header.type}: the body is not what its hash says")
+    return frame
+
+
+def peek(wire: bytes) -> Frame:
+    """As `decode`, without looking at the hash: who answers a false hash needs the header. Raises DecodeError."""
     if len(wire) > MAX_FRAME_BYTES:
         raise DecodeError(f"frame of {len(wire)} bytes, the limit is {MAX_FRAME_BYTES}")
     try:
         fields = cbor2.loads(wire)
     except Exception as error:  # noqa: BLE001, RUF100 - cbor2 raises what its input makes it raise
         raise DecodeError(f"not CBOR ({type(error).__name__})") from None
-    frame = _frame(fields)
-    if frame.n == 1 and hashlib.sha256(frame.body).digest() != frame.header.sha256:
-        raise HashMismatch(f"{frame.header.type}: the body is not what its hash says")
-    return frame
+    return _frame(fields)
 
 
 def _frame(fields: Any) -> Frame:
