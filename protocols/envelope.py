@@ -145,7 +145,7 @@ def decode(wire: bytes) -> Frame:
 
 
 def peek(wire: bytes) -> Frame:
-    """As `decode`, without looking at the hash: who answers a false hash needs the header. Raises DecodeError."""
+    """As `decode`, but blind to the hash: to answer a false one takes the header. Raises DecodeError."""
     if len(wire) > MAX_FRAME_BYTES:
         raise DecodeError(f"frame of {len(wire)} bytes, the limit is {MAX_FRAME_BYTES}")
     try:
