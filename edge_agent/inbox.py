@@ -131,11 +131,24 @@ class Inbox:
         await self._store.run(work)
 
     async def refused(self) -> int:
-        """How many messages were refused or in conflict: shown, never dropped in silence."""
-        sql = (
-            "SELECT (SELECT count(*) FROM message WHERE state = 'refused') + (SELECT count(*) FROM conflict)"
-        )
-        return await self._store.run(lambda db: int(db.execute(sql).fetchone()[0]))
+        """How many messages were refused, in conflict or unreadable: never dropped in silence."""
+        return await self._store.run(lambda db: int(db.execute(SQL_REFUSED).fetchone()[0]))
+
+    async def quarantine(self, wire: bytes, code: str) -> None:
+        """Keep bytes that are no frame, with the reason, for a person to look at; the newest hundred."""
+        sealed, now_ns = self._store.seal(wire), self._clock.wall_ns()
+
+        def work(db: sqlite3.Connection) -> None:
+            sql = "INSERT INTO quarantine (code, sealed, arrived_ns) VALUES (?, ?, ?)"
+            db.execute(sql, (code, sealed, now_ns))
+            db.execute("DELETE FROM quarantine WHERE id <= (SELECT max(id) FROM quarantine) - 100")
+
+        await self._store.run(work)
+
+    async def _refuse(self, mid: bytes, code: str) -> None:
+        logger.error("message %s in the inbox cannot be acted on: %s", mid.hex(), code)
+        sql = "UPDATE message SET state = 'refused', code = ? WHERE mid = ?"
+        await self._store.run(lambda db: db.execute(sql, (code, mid)))
 
     def _join(self, db: sqlite3.Connection, frame: Frame, now_ns: int) -> ReceiptItem | None:
         header = frame.header
