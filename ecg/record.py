@@ -151,7 +151,7 @@ def _check(recording: Recording) -> None:
 def write(recording: Recording, folder: Path) -> list[Path]:
     """Write NAME.hea and its signal files into folder; their paths, header first.
 
-    Samples come back bit for bit (`read`). Raises RecordMismatchError for a recording that contradicts itself.
+    Samples come back bit for bit (`read`). Raises RecordMismatchError if the recording contradicts itself.
     """
     import wfdb
     from wfdb.io._signal import INVALID_SAMPLE_VALUE
@@ -396,7 +396,7 @@ def _foreign(folder: Path, name: str) -> Signals:
 def write_annotations(
     folder: Path, name: str, extension: str, annotations: Annotations, rate_hz: float
 ) -> Path:
-    """Write NAME.EXTENSION in WFDB's form; its path. Raises RecordMismatchError for symbols WFDB does not know."""
+    """Write NAME.EXTENSION in WFDB form; its path. Raises RecordMismatchError for unknown symbols."""
     import wfdb
 
     if not _NAME.match(name) or not re.fullmatch(r"[A-Za-z0-9_]{1,20}", extension):
