@@ -223,7 +223,8 @@ async def _pty_connection(master: int, one_connection: Callable[[Transport], Awa
     """Wait for a host to open the terminal, serve it; whether the cable was pulled."""
     poll = select.poll()
     poll.register(master, select.POLLHUP)
+    if poll.poll(0):
+        termios.tcflush(master, termios.TCIOFLUSH)  # what the last host left unread is not the next one's
     while poll.poll(0):  # noqa: ASYNC110 - the kernel has no event for "somebody opened it"
         await asyncio.sleep(_LOOK_S)
-    termios.tcflush(master, termios.TCIOFLUSH)
     return await one_connection(Descriptor("host", master))
