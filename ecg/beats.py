@@ -229,7 +229,7 @@ class Representative(NamedTuple):
     members: NDArray[np.int64]
     """Indices, into the R peaks given, of the beats it was made of."""
     rr_s: float
-    """Mean interval before its members."""
+    """Median interval before its members."""
 
 
 def representative(samples: NDArray[Any], r_peaks: Beats, rate_hz: float) -> Representative | None:
@@ -269,4 +269,4 @@ def representative(samples: NDArray[Any], r_peaks: Beats, rate_hz: float) -> Rep
     beat = np.median(pieces - baseline[:, :, None], axis=1)
     intervals = np.diff(r_peaks) / rate_hz
     own = [intervals[k - 1] for k in group if k > 0]
-    return Representative(beat, before, group, float(np.mean(own)) if own else float(np.mean(intervals)))
+    return Representative(beat, before, group, float(np.median(own or intervals)))
