@@ -9,12 +9,15 @@ class StatementRow(NamedTuple):
     zh: str
     en: str
     pinyin: str
-    """Initials, for the search box: fc finds 房颤."""
+    """Initials, for the search box: fc finds 心房颤动; behind a space those of a usual short form."""
     group: str
+    """Id of GROUPS."""
     aha: str = ""
     """AHA/ACC/HRS statement number, where there is one."""
     snomed: str = ""
+    """SNOMED CT concept, where there is a sure one."""
     critical: bool = False
+    """On the list of critical values: a doctor who chooses it is asked about the critical loop."""
 
 
 class MeasurementRow(NamedTuple):
@@ -33,6 +36,213 @@ class WordRow(NamedTuple):
     zh: str
     en: str
 
+
+GROUPS: tuple[WordRow, ...] = (
+    WordRow("normal", "正常", "Normal"),
+    WordRow("rhythm", "心律", "Rhythm"),
+    WordRow("premature_escape", "早搏与逸搏", "Premature and escape beats"),
+    WordRow("tachycardia", "心动过速", "Tachycardia"),
+    WordRow("flutter_fibrillation", "颤动与扑动", "Flutter and fibrillation"),
+    WordRow("block", "传导阻滞", "Conduction"),
+    WordRow("st_t", "ST-T", "ST-T"),
+    WordRow("hypertrophy", "房室肥大", "Hypertrophy"),
+    WordRow("infarction", "心肌梗死", "Infarction"),
+    WordRow("axis_voltage", "电轴与电压", "Axis and voltage"),
+    WordRow("other", "其他", "Other"),
+    WordRow("advice", "建议", "Advice"),
+    WordRow("machine", "机器提示", "Machine prompt"),
+)
+"""In the order of the menu."""
+
+# AHA numbers: Mason, Hancock, Gettes, "Recommendations for the standardization and interpretation of the
+# electrocardiogram", part II, 2007. SNOMED CT: the code list of the PhysioNet/CinC Challenges 2020 and 2021.
+# An empty place means that we are not sure of one, not that there is none.
+_GENERAL: tuple[StatementRow, ...] = (
+    StatementRow("normal_ecg", "正常心电图", "Normal ECG", "zcxdt", "normal", "1"),
+    StatementRow("otherwise_normal_ecg", "大致正常心电图", "Otherwise normal ECG", "dzzcxdt", "normal", "2"),
+    StatementRow("sinus_rhythm", "窦性心律", "Sinus rhythm", "dxxl", "rhythm", "20", "426783006"),
+    StatementRow(
+        "sinus_tachycardia", "窦性心动过速", "Sinus tachycardia", "dxxdgs ds", "rhythm", "21", "427084000"
+    ),
+    StatementRow(
+        "sinus_bradycardia", "窦性心动过缓", "Sinus bradycardia", "dxxdgh dh", "rhythm", "22", "426177001"
+    ),
+    StatementRow(
+        "sinus_arrhythmia", "窦性心律不齐", "Sinus arrhythmia", "dxxlbq", "rhythm", "23", "427393009"
+    ),
+    StatementRow("atrial_rhythm", "房性心律", "Ectopic atrial rhythm", "fxxl", "rhythm", "34"),
+    StatementRow("wandering_pacemaker", "游走性心律", "Wandering atrial pacemaker", "yzxxl", "rhythm", "33",
+                 "195101003"),
+    StatementRow("junctional_rhythm", "交界性心律", "Junctional rhythm", "jjxxl", "rhythm", "38", "29320008"),
+    StatementRow(
+        "accelerated_junctional_rhythm", "加速性交界性心律", "Accelerated junctional rhythm", "jsxjjxxl",
+        "rhythm", "39", "426664006",
+    ),
+    StatementRow("ventricular_rhythm", "室性心律", "Idioventricular rhythm", "sxxl", "rhythm", "63", "49260003"),
+    StatementRow(
+        "accelerated_ventricular_rhythm", "加速性室性心律", "Accelerated idioventricular rhythm", "jsxsxxl",
+        "rhythm", "64", "61277005",
+    ),
+    StatementRow("paced_rhythm", "起搏心律", "Paced rhythm", "qbxl", "rhythm", "", "10370003"),
+    StatementRow("atrial_premature", "房性早搏", "Atrial premature complex", "fxzb fz", "premature_escape", "30",
+                 "284470004"),
+    StatementRow("junctional_premature", "交界性早搏", "Junctional premature complex", "jjxzb jz",
+                 "premature_escape", "36", "251164006"),
+    StatementRow("ventricular_premature", "室性早搏", "Ventricular premature complex", "sxzb sz",
+                 "premature_escape", "60", "427172004"),
+    StatementRow("atrial_escape", "房性逸搏", "Atrial escape complex", "fxyb", "premature_escape"),
+    StatementRow("junctional_escape", "交界性逸搏", "Junctional escape complex", "jjxyb", "premature_escape",
+                 "37", "426995002"),
+    StatementRow("ventricular_escape", "室性逸搏", "Ventricular escape complex", "sxyb", "premature_escape",
+                 "62", "75532003"),
+    StatementRow("sinus_arrest", "窦性停搏", "Sinus pause or arrest", "dxtb", "premature_escape", "26"),
+    StatementRow("atrial_standstill", "房性停搏", "Atrial standstill", "fxtb", "premature_escape"),
+    StatementRow("junctional_arrest", "交界性停搏", "Junctional arrest", "jjxtb", "premature_escape"),
+    StatementRow("ventricular_standstill", "心室停搏", "Ventricular standstill", "xstb", "premature_escape",
+                 critical=True),
+    StatementRow("asystole", "全心停搏", "Asystole", "qxtb", "premature_escape", critical=True),
+    StatementRow("long_rr", "长 RR 间期", "Long RR interval", "crrjq", "premature_escape"),
+    StatementRow("atrial_tachycardia", "房性心动过速", "Atrial tachycardia", "fxxdgs fs", "tachycardia", "",
+                 "713422000"),
+    StatementRow("supraventricular_tachycardia", "室上性心动过速", "Supraventricular tachycardia",
+                 "ssxxdgs ss", "tachycardia", "55", "426761007"),
+    StatementRow("ventricular_tachycardia", "室性心动过速", "Ventricular tachycardia", "sxxdgs ss",
+                 "tachycardia", "70", "164895002", critical=True),
+    StatementRow("torsades_de_pointes", "尖端扭转型室性心动过速", "Torsades de pointes", "jdnzxsxxdgs",
+                 "tachycardia", "73", critical=True),
+    StatementRow("wide_qrs_tachycardia", "宽 QRS 心动过速", "Wide-QRS tachycardia", "kqrsxdgs", "tachycardia",
+                 "76", critical=True),
+    StatementRow("atrial_fibrillation", "心房颤动", "Atrial fibrillation", "xfcd", "flutter_fibrillation", "50",
+                 "164889003"),
+    StatementRow("atrial_flutter", "心房扑动", "Atrial flutter", "xfpd", "flutter_fibrillation", "51",
+                 "164890007"),
+    StatementRow("ventricular_fibrillation", "心室颤动", "Ventricular fibrillation", "xscd",
+                 "flutter_fibrillation", "74", "164896001", critical=True),
+    StatementRow("ventricular_flutter", "心室扑动", "Ventricular flutter", "xspd", "flutter_fibrillation", "",
+                 "111288001", critical=True),
+    StatementRow("av_block_1", "I 度房室传导阻滞", "First-degree AV block", "ydfscdzz", "block", "82",
+                 "270492004"),
+    StatementRow("av_block_2", "II 度房室传导阻滞", "Second-degree AV block", "edfscdzz", "block", "",
+                 "195042002"),
+    StatementRow("av_block_2_mobitz_1", "II 度 I 型房室传导阻滞", "Second-degree AV block, Mobitz I",
+                 "edyxfscdzz", "block", "83", "54016002"),
+    StatementRow("av_block_2_mobitz_2", "II 度 II 型房室传导阻滞", "Second-degree AV block, Mobitz II",
+                 "edexfscdzz", "block", "84", "426183003", critical=True),
+    StatementRow("av_block_high_grade", "高度房室传导阻滞", "High-grade AV block", "gdfscdzz", "block", "87",
+                 critical=True),
+    StatementRow("av_block_3", "III 度房室传导阻滞", "Complete AV block", "sdfscdzz", "block", "88",
+                 "27885002", critical=True),
+    StatementRow("sinoatrial_block", "窦房传导阻滞", "Sinoatrial block", "dfcdzz", "block", "", "65778007"),
+    StatementRow("left_anterior_fascicular_block", "左前分支阻滞", "Left anterior fascicular block", "zqfzzz",
+                 "block", "101", "445118002"),
+    StatementRow("left_posterior_fascicular_block", "左后分支阻滞", "Left posterior fascicular block", "zhfzzz",
+                 "block", "102", "445211001"),
+    StatementRow("left_bundle_branch_block", "完全性左束支阻滞", "Complete left bundle-branch block",
+                 "wqxzszzz", "block", "104", "733534002"),
+    StatementRow("incomplete_left_bundle_branch_block", "不完全性左束支阻滞",
+                 "Incomplete left bundle-branch block", "bwqxzszzz", "block"),
+    StatementRow("right_bundle_branch_block", "完全性右束支阻滞", "Complete right bundle-branch block",
+                 "wqxyszzz", "block", "106", "713427006"),
+    StatementRow("incomplete_right_bundle_branch_block", "不完全性右束支阻滞",
+                 "Incomplete right bundle-branch block", "bwqxyszzz", "block", "105", "713426002"),
+    StatementRow("intraventricular_conduction_delay", "非特异性室内传导阻滞",
+                 "Nonspecific intraventricular conduction delay", "ftyxsncdzz", "block", "107", "698252002"),
+    StatementRow("aberrant_conduction", "室内差异性传导", "Aberrant conduction", "sncyxcd", "block", "100"),
+    StatementRow("st_change", "ST 改变", "ST deviation", "stgb", "st_t", "145"),
+    StatementRow("st_elevation", "ST 段抬高", "ST elevation", "stdtg", "st_t", "", "164931005"),
+    StatementRow("st_depression", "ST 段压低", "ST depression", "stdyd", "st_t", "", "429622005"),
+    StatementRow("st_t_change", "ST-T 改变", "ST deviation with T-wave change", "sttgb", "st_t", "146"),
+    StatementRow("t_abnormal", "T 波异常", "T-wave abnormality", "tbyc", "st_t", "147", "164934002"),
+    StatementRow("t_inversion", "T 波倒置", "T-wave inversion", "tbdz", "st_t", "", "59931005"),
+    StatementRow("qt_prolonged", "QT 间期延长", "Prolonged QT interval", "qtjqyc", "st_t", "148", "111975006"),
+    StatementRow("qtc_prolonged", "QTc 间期延长", "Prolonged QTc interval", "qtcjqyc", "st_t"),
+    StatementRow("u_wave", "可见 U 波", "U wave present", "kjub", "st_t"),
+    StatementRow("left_ventricular_hypertrophy", "左心室肥大", "Left ventricular hypertrophy", "zxsfd",
+                 "hypertrophy", "142", "164873001"),
+    StatementRow("right_ventricular_hypertrophy", "右心室肥大", "Right ventricular hypertrophy", "yxsfd",
+                 "hypertrophy", "143", "89792004"),
+    StatementRow("biventricular_hypertrophy", "双心室肥大", "Biventricular hypertrophy", "sxsfd",
+                 "hypertrophy", "144"),
+    StatementRow("left_atrial_enlargement", "左心房肥大", "Left atrial enlargement", "zxffd", "hypertrophy",
+                 "140", "67741000119109"),
+    StatementRow("right_atrial_enlargement", "右心房肥大", "Right atrial enlargement", "yxffd", "hypertrophy",
+                 "141"),
+    StatementRow("biatrial_enlargement", "双心房肥大", "Biatrial enlargement", "sxffd", "hypertrophy"),
+    StatementRow("left_axis_deviation", "电轴左偏", "Left-axis deviation", "dzzp", "axis_voltage", "121",
+                 "39732003"),
+    StatementRow("right_axis_deviation", "电轴右偏", "Right-axis deviation", "dzyp", "axis_voltage", "120",
+                 "47665007"),
+    StatementRow("low_voltage", "低电压", "Low voltage", "ddy", "axis_voltage", "125", "251146004"),
+    StatementRow("poor_r_progression", "R 波递增不良", "Poor R-wave progression", "rbdzbl", "axis_voltage",
+                 "", "365413008"),
+    StatementRow("preexcitation_syndrome", "预激综合征", "Wolff-Parkinson-White syndrome", "yjzhz", "other", "",
+                 "74390002"),
+    StatementRow("ventricular_preexcitation", "心室预激波", "Ventricular preexcitation", "xsyjb", "other",
+                 "108", "195060002"),
+    StatementRow("early_repolarisation", "早期复极", "Early repolarisation", "zqfj", "other", "155",
+                 "428417006"),
+    StatementRow("short_pr", "PR 间期缩短", "Short PR interval", "prjqsd", "other", "80", "49578007"),
+    StatementRow("artefact", "干扰信号", "Artefact", "grxh", "other", "14"),
+    StatementRow("advice_higher_hospital", "建议到上级医院复查", "Advise review at a higher-level hospital",
+                 "jydsjyyfc", "advice"),
+    StatementRow("advice_holter", "建议做动态心电图", "Advise Holter monitoring", "jyzdtxdt", "advice"),
+    StatementRow("advice_twelve_lead", "建议做 12 导联常规心电图", "Advise a standard 12-lead ECG",
+                 "jyz12dlcgxdt", "advice"),
+    StatementRow("advice_recapture", "信号存在干扰，请重新采集", "Signal disturbed, please record again",
+                 "xhczgrqcxcj", "advice"),
+    StatementRow("advice_transfer_now", "立即转诊 (120)", "Transfer at once (call 120)", "ljzz120", "advice"),
+    StatementRow("heart_rate_low", "心率过慢", "Heart rate low", "xlgm", "machine"),
+    StatementRow("heart_rate_high", "心率过快", "Heart rate high", "xlgk", "machine"),
+)  # fmt: skip
+
+
+class _Site(NamedTuple):
+    code: str
+    zh: str
+    en: str
+    pinyin: str
+    aha: str = ""
+
+
+_SITES = (
+    _Site("anteroseptal", "前间壁", "anteroseptal", "qjb", "165"),
+    _Site("septal", "间壁", "septal", "jb"),
+    _Site("anterolateral", "前侧壁", "anterolateral", "qcb"),
+    _Site("extensive_anterior", "广泛前壁", "extensive anterior", "gfqb", "166"),
+    _Site("anterior", "前壁", "anterior", "qb", "160"),
+    _Site("inferior", "下壁", "inferior", "xb", "161"),
+    _Site("inferoposterior", "下后壁", "inferoposterior", "xhb"),
+    _Site("posterior", "后壁", "posterior", "hb", "162"),
+    _Site("inferolateral", "下侧壁", "inferolateral", "xcb"),
+    _Site("high_lateral", "高侧壁", "high lateral", "gcb"),
+    _Site("lateral", "侧壁", "lateral", "cb", "163"),
+    _Site("subendocardial", "心内膜下", "subendocardial", "xnmx"),
+    _Site("right_ventricular", "右室", "right ventricular", "ys", "174"),
+    _Site("apical", "心尖部", "apical", "xjb"),
+    _Site("non_st_elevation", "非 ST 抬高型", "non-ST-elevation", "fsttgx"),
+)
+_AGES = (
+    ("acute", "急性", "Acute", "jx"),
+    ("subacute", "亚急性", "Subacute", "yjx"),
+    ("old", "陈旧性", "Old", "cjx"),
+)
+
+_INFARCTIONS: tuple[StatementRow, ...] = tuple(
+    StatementRow(
+        f"mi_{site.code}_{age}",
+        f"{age_zh}{site.zh}心肌梗死",
+        f"{age_en} {site.en} myocardial infarction",
+        f"{age_pinyin}{site.pinyin}xjgs",
+        "infarction",
+        site.aha,
+        critical=age == "acute",
+    )
+    for site in _SITES
+    for age, age_zh, age_en, age_pinyin in _AGES
+)
+
+STATEMENTS: tuple[StatementRow, ...] = _GENERAL + _INFARCTIONS
+"""What a doctor chooses from and what ecg.triage may say; a code, once given, keeps its meaning."""
 
 MEASUREMENTS: tuple[MeasurementRow, ...] = (
     MeasurementRow("heart_rate", "心率", "Heart rate", "次/min", low=60, high=100),
