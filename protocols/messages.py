@@ -11,10 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from protocols.patient import Patient
 from protocols.report import Report
-
-Lane = Literal["urgent", "prompt", "clinical", "bulk"]
-LANES: tuple[Lane, ...] = ("urgent", "prompt", "clinical", "bulk")
-"""Most pressing first."""
+from protocols.topics import LANES as LANES
+from protocols.topics import Lane as Lane
 
 Direction = Literal["up", "down", "both"]
 

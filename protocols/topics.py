@@ -4,7 +4,10 @@ import re
 from typing import Literal, NamedTuple, get_args
 
 from protocols.errors import TopicError
-from protocols.messages import LANES, Lane
+
+Lane = Literal["urgent", "prompt", "clinical", "bulk"]
+LANES: tuple[Lane, ...] = ("urgent", "prompt", "clinical", "bulk")
+"""Most pressing first."""
 
 PREFIX = "mt/1"
 STATION_ID = re.compile(r"^[A-Z0-9][A-Z0-9-]{1,31}$")
