@@ -1,0 +1,1 @@
+"""One router per noun: parse, call a service, answer after the commit."""
