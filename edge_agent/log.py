@@ -42,7 +42,12 @@ class PatientFilter(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, Mapping):
-            record.args = {key: _safe(value) for key, value in record.args.items()}
+            if "%(" in str(record.msg):
+                record.args = {
+                    k: WITHHELD if k in FORBIDDEN_FIELDS else _safe(v) for k, v in record.args.items()
+                }
+            else:  # logging unwraps a single map: it is the one argument of "%s"
+                record.args = (WITHHELD,)
         elif record.args:
             record.args = tuple(_safe(value) for value in record.args)
         for field in vars(record).keys() - _PLAIN:

@@ -244,6 +244,9 @@ def _connect(path: Path, key: bytes, migrations: Sequence[str]) -> sqlite3.Conne
 
 
 def _prepare(connection: sqlite3.Connection, path: Path, *, unclean: bool) -> None:
+    owner = connection.execute("PRAGMA application_id").fetchone()[0]
+    if owner not in (0, APPLICATION_ID):
+        raise StoreCorrupt(path, f"application id {owner:#x}")
     connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # only has an effect before the first table
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
@@ -255,9 +258,6 @@ def _prepare(connection: sqlite3.Connection, path: Path, *, unclean: bool) -> No
         found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if found != "ok":
             raise StoreCorrupt(path, "quick_check")
-    owner = connection.execute("PRAGMA application_id").fetchone()[0]
-    if owner not in (0, APPLICATION_ID):
-        raise StoreCorrupt(path, f"application id {owner:#x}")
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute("PRAGMA incremental_vacuum").fetchall()  # each row fetched gives one page back
 

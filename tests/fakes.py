@@ -1,0 +1,98 @@
+"""Doubles of the world, never of our own parts: time, and a cable that loses bytes."""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+from itertools import cycle
+
+from edge_agent.errors import TransportGone
+from protocols.envelope import ClockQuality
+
+START_NS = 1_763_769_600 * 10**9
+"""2025-11-22 00:00:00 UTC."""
+
+
+class FakeClock:
+    """A clock that stands still until it is told to go on. It has the shape of both ends' Clock."""
+
+    def __init__(self, wall_ns: int = START_NS, boot: str = "boot-1", quality: ClockQuality = "ntp") -> None:
+        self.boot = boot
+        self.quality = quality
+        self._wall_ns = wall_ns
+        self._mono_ns = 1_000_000_000
+
+    def wall_ns(self) -> int:
+        return self._wall_ns
+
+    def mono_ns(self) -> int:
+        return self._mono_ns
+
+    def advance(self, seconds: float) -> None:
+        """Time goes by."""
+        self._wall_ns += round(seconds * 1e9)
+        self._mono_ns += round(seconds * 1e9)
+
+    def set_wall(self, wall_ns: int) -> None:
+        """Somebody sets the clock: the wall time jumps, the monotonic one does not."""
+        self._wall_ns = wall_ns
+
+
+class Pipe:
+    """Two ends of a cable in memory. `loses` says of each chunk written, in turn, whether it is lost.
+
+    >>> left, right = Pipe(loses=[False, True]).ends  # every second chunk never arrives
+    """
+
+    def __init__(self, loses: Iterable[bool] = (False,)) -> None:
+        there, back = _Way(loses), _Way((False,))
+        self.ends = (PipeEnd(back, there), PipeEnd(there, back))
+        """What the left end writes passes through `loses`; what the right end writes always arrives."""
+
+
+class PipeEnd:
+    """One end, with the shape of a driver's transport."""
+
+    def __init__(self, incoming: "_Way", outgoing: "_Way") -> None:
+        self._incoming, self._outgoing = incoming, outgoing
+
+    async def __aenter__(self) -> "PipeEnd":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
+
+    async def read(self, n: int) -> bytes:
+        """Up to n bytes, as soon as there are any. Raises TransportGone once the other end has closed."""
+        way = self._incoming
+        while not way.chunks:
+            if way.closed:
+                raise TransportGone("pipe", "the other end has closed")
+            way.arrived.clear()
+            await way.arrived.wait()
+        chunk = way.chunks.popleft()
+        if len(chunk) > n:
+            way.chunks.appendleft(chunk[n:])
+        return chunk[:n]
+
+    async def write(self, data: bytes) -> None:
+        """Hand over one chunk. Raises TransportGone if the cable is closed."""
+        way = self._outgoing
+        if way.closed:
+            raise TransportGone("pipe", "the cable is closed")
+        if not next(way.loses) and data:
+            way.chunks.append(bytes(data))
+            way.arrived.set()
+
+    def close(self) -> None:
+        """Pull the cable: both ends notice."""
+        for way in (self._incoming, self._outgoing):
+            way.closed = True
+            way.arrived.set()
+
+
+class _Way:
+    def __init__(self, loses: Iterable[bool]) -> None:
+        self.chunks: deque[bytes] = deque()
+        self.loses = cycle(loses)
+        self.arrived = asyncio.Event()
+        self.closed = False
