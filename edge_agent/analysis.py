@@ -237,17 +237,17 @@ def _analyse(recording: "Recording", electrodes_off: Sequence[str]) -> dict[str,
     from ecg import leads, measure, quality, triage
     from ecg.version import VERSION
 
-    microvolts = recording.microvolts()
-    verdict = quality.assess(microvolts, recording.rate_hz, recording.leads, frozenset(electrodes_off))
-    measurements = measure.measure(leads.derive(microvolts, recording.leads), recording.rate_hz)
-    level, statements = triage.triage(measurements, verdict)
+    twelve = leads.derive(recording.microvolts(), recording.leads)
+    judged = quality.assess(twelve, recording.rate_hz, leads.LEADS, electrodes_off)
+    measurements = measure.measure(twelve, recording.rate_hz, judged.usable)
+    level, statements = triage.triage(measurements, judged.verdict)
     return {
         "version": VERSION,
         "measurements": measurements,
         "statements": [{"code": code, "evidence": evidence} for code, evidence in statements],
-        "quality": verdict.verdict,
-        "quality_reasons": list(verdict.reasons),
-        "lead_quality": dict(verdict.per_lead),
+        "quality": judged.verdict,
+        "quality_reasons": list(judged.reasons),
+        "lead_quality": dict(judged.per_lead),
         "level": level,
     }
 

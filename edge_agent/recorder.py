@@ -21,7 +21,7 @@ MISSING = -(2**31)
 """A sample that never arrived; ecg.record writes it as WFDB's missing value."""
 
 
-class CaptureRefused(EdgeError):
+class CaptureRefused(EdgeError):  # noqa: N818 - reads as the fact it states
     """Nothing can be recorded now. `code`: box_gone, wrong_serial, wrong_rate, lead_off, busy, disk_full."""
 
     def __init__(self, code: str, message: str, detail: dict[str, object] | None = None) -> None:

@@ -43,6 +43,9 @@ MIGRATIONS = (
     """,
 )
 
+FILE_NAME = "room.db"
+"""Below the station's data folder."""
+
 CHINA = timezone(timedelta(hours=8))
 """One time zone for the whole country: "today" is a day of this."""
 
@@ -400,6 +403,11 @@ def start_of_day_ns(now_ns: int) -> int:
     return int(now.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()) * 10**9
 
 
+def date_of(now_ns: int) -> date:
+    """The day in China."""
+    return datetime.fromtimestamp(now_ns / 1e9, CHINA).date()
+
+
 def age_years(patient: Patient, at_ns: int) -> int | None:
     """Completed years at that moment; without a birth date the age that was asked."""
     if patient.birth_date is None:
@@ -408,7 +416,7 @@ def age_years(patient: Patient, at_ns: int) -> int | None:
         born = date.fromisoformat(patient.birth_date)
     except ValueError:
         return patient.age_years
-    day = datetime.fromtimestamp(at_ns / 1e9, CHINA).date()
+    day = date_of(at_ns)
     return max(0, day.year - born.year - ((day.month, day.day) < (born.month, born.day)))
 
 

@@ -159,7 +159,8 @@ class LivePicture:
         recent = self._ring[:, -round(QUALITY_WINDOW_S * self._rate_hz) :]
         recent = recent[:, np.isfinite(recent).any(axis=0)]
         if recent.shape[1] >= self._rate_hz:
-            verdict = quality.assess(recent, self._rate_hz, self._leads, self.electrodes_off)
+            twelve = leads.derive(recent, self._leads)
+            verdict = quality.assess(twelve, self._rate_hz, leads.LEADS, self.electrodes_off)
             self.lead_quality = dict(verdict.per_lead)
         else:
             self.lead_quality = {}

@@ -1,0 +1,1 @@
+"""The station page's server: what a browser in the room may ask of this station."""
