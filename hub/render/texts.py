@@ -7,10 +7,9 @@ from hub.render import paper
 from hub.render.context import ReportContext
 from hub.render.sheet import INK, INK_2, INK_3, LINE, POINTS_PER_MM, Sheet
 from hub.render.words import Words, minute
-from protocols import statements as words_of_the_field
 from protocols.messages import Analysis
 from protocols.report import ReportMeasurement
-from protocols.statements import MEASUREMENTS
+from protocols.statements import MEASUREMENTS, STATEMENTS
 
 _LEFT = paper.LEFT_MM
 _COLUMNS_MM = ((0.0, 78.0), (83.0, 88.0), (176.0, 94.0))
@@ -111,7 +110,7 @@ def _split(context: ReportContext, words: Words) -> tuple[list[_Block], list[_Bl
 def _machine(analysis: Analysis | None, words: Words) -> str:
     if analysis is None or not analysis.statements:
         return words("machine_none")
-    names = {row.code: words.row(row.zh, row.en) for row in words_of_the_field.STATEMENTS}
+    names = {row.code: words.row(row.zh, row.en) for row in STATEMENTS}
     return "\n".join(
         names.get(s.code, s.code) + (f" ({s.evidence})" if s.evidence else "") for s in analysis.statements
     )

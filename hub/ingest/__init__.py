@@ -1,0 +1,1 @@
+"""From the broker into the record: decode, commit, then acknowledge and receipt."""
