@@ -46,7 +46,7 @@ def county(request, tmp_path_factory):
 
 @pytest.fixture
 def open_page(chromium):
-    """open_page(url, width, height) → a page in a context of its own; what it logs as an error is an error."""
+    """open_page(url, width, height) → a page in a context of its own that keeps its errors."""
     contexts = []
 
     def open_one(url, width=1280, height=800, **more):
