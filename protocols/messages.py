@@ -20,7 +20,7 @@ Direction = Literal["up", "down", "both"]
 class Message(BaseModel):
     """Root of all bodies: frozen, and deaf to fields of later versions."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
 
 class Complaint(Message):

@@ -56,7 +56,7 @@ def sex_of(number: str) -> Sex:
 class Patient(BaseModel):
     """A patient as registered in the room. Emergency: everything but `patient_id` may be unknown."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
     patient_id: str = Field(min_length=1, max_length=64)
     """Made by the station; the hub matches it with its own master patient index."""

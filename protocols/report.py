@@ -18,7 +18,7 @@ def _field(default: Any, *, zh: str, en: str, code: str | None = None, since: in
 class Statement(BaseModel):
     """One line of the impression: a row of protocols.statements, or free text with code None."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
     code: str | None = None
     text: str = Field(min_length=1, max_length=500)
@@ -28,7 +28,7 @@ class Statement(BaseModel):
 class ReportMeasurement(BaseModel):
     """A number as printed: id of protocols.statements.MEASUREMENTS; edited ones keep the machine's."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
     id: str
     value: float | None
@@ -38,7 +38,7 @@ class ReportMeasurement(BaseModel):
 class Report(BaseModel):
     """What the cardiologist says. Everything optional: a draft may hold any part of it."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
     findings: str = _field("", zh="心电图所见", en="Findings", code="DE04.50.131.00", max_length=4000)
     impression: tuple[Statement, ...] = _field(
