@@ -15,7 +15,6 @@ from hub.domain.patient import age_at, last4
 from hub.domain.user import User
 from hub.security import permissions_of
 from hub.services import users, worklist
-from protocols.messages import MachineStatement
 
 _logger = logging.getLogger(__name__)
 router = APIRouter(prefix="/api/worklist", tags=["worklist"], responses=PROBLEMS)
@@ -38,13 +37,6 @@ class Claimer(BaseModel):
     name: str
 
 
-class MachineSummary(BaseModel):
-    """Machine analysis, not confirmed by a physician."""
-
-    heart_rate: float | None
-    statements: list[MachineStatement]
-
-
 class WorklistItem(BaseModel):
     exam_id: str
     recording_id: str
@@ -65,7 +57,8 @@ class WorklistItem(BaseModel):
     attempt: int
     emergency: bool
     lane: str
-    machine_summary: MachineSummary | None
+    machine_summary: list[str] | None
+    """Statement codes of the machine, not confirmed by a physician; None: not analysed."""
 
 
 class Worklist(BaseModel):
@@ -110,12 +103,7 @@ def _view(item: worklist.Item, user: User, now_ns: int) -> WorklistItem:
         attempt=exam.attempt,
         emergency=exam.emergency,
         lane=exam.lane,
-        machine_summary=MachineSummary(
-            heart_rate=analysis.get("measurements", {}).get("heart_rate"),
-            statements=[MachineStatement.model_validate(s) for s in analysis.get("statements", ())],
-        )
-        if analysis
-        else None,
+        machine_summary=[s["code"] for s in analysis.get("statements", ())] if analysis else None,
     )
 
 
