@@ -77,7 +77,11 @@ SQL_BY_REF = "SELECT {columns} FROM message WHERE ref = ?"
 SQL_WAITING = "SELECT lane, count(*), min(seq), wall_ns FROM message WHERE state = 'waiting' GROUP BY lane"
 SQL_KEPT = "SELECT count(*) FROM message WHERE state IN ('rejected', 'conflict')"
 
-_COLUMNS = (
+SQL_RECEIVED = (
+    "SELECT seq, mid, lane, type, size, sha256, wall_ns, attempts, received_ns FROM received WHERE ref = ?"
+)
+SQL_BODY = "SELECT sealed FROM message JOIN body USING (seq) WHERE seq = ? AND state = 'waiting'"
+COLUMNS = (
     "seq, mid, ref, lane, type, state, size, sha256, wall_ns, quality, boot, mono_ns, part_bytes, "
     "parts_held, attempts, code"
 )
@@ -245,10 +249,7 @@ class Outbox:
         """
 
         def work(db: sqlite3.Connection) -> tuple[bytes, bytes] | None:
-            found = db.execute(
-                "SELECT body.sealed FROM message JOIN body USING (seq) WHERE seq = ? AND state = 'waiting'",
-                (row.seq,),
-            ).fetchone()
+            found = db.execute(SQL_BODY, (row.seq,)).fetchone()
             return None if found is None else (_epoch(db), found[0])
 
         found = await self._store.run(work)
@@ -412,12 +413,12 @@ def _row(values: Sequence[Any]) -> OutboxRow:
 
 
 def _one(db: sqlite3.Connection, sql: str, *arguments: Any) -> OutboxRow | None:
-    values = db.execute(sql.format(columns=_COLUMNS), arguments).fetchone()
+    values = db.execute(sql.format(columns=COLUMNS), arguments).fetchone()
     return None if values is None else _row(values)
 
 
 def _rows(db: sqlite3.Connection, most: int) -> list[OutboxRow]:
-    sql = f"SELECT {_COLUMNS} FROM message ORDER BY lane, seq LIMIT ?"  # noqa: S608 - a constant
+    sql = f"SELECT {COLUMNS} FROM message ORDER BY lane, seq LIMIT ?"  # noqa: S608 - a constant
     return [_row(values) for values in db.execute(sql, (most,))]
 
 
@@ -425,12 +426,10 @@ def _find(db: sqlite3.Connection, ref: str) -> OutboxRow | None:
     """The row with this ref, owed or received."""
     if (row := _one(db, SQL_BY_REF, ref)) is not None:
         return row
-    found = db.execute(
-        "SELECT seq, mid, lane, type, size, sha256, wall_ns, attempts FROM received WHERE ref = ?", (ref,)
-    ).fetchone()
+    found = db.execute(SQL_RECEIVED, (ref,)).fetchone()
     if found is None:
         return None
-    seq, mid, lane, type_name, size, sha256, wall_ns, attempts = found
+    seq, mid, lane, type_name, size, sha256, wall_ns, attempts, _ = found
     stamp = Stamp(wall_ns)
     return OutboxRow(
         seq, mid, ref, LANES[lane], type_name, "received", size, sha256, stamp, attempts=attempts
@@ -441,8 +440,8 @@ def _fate(db: sqlite3.Connection, ref: str) -> Fate | None:
     row = _find(db, ref)
     if row is None:
         return None
-    received = db.execute("SELECT received_ns FROM received WHERE ref = ?", (ref,)).fetchone()
-    return Fate(row.state, row.stamp.wall_ns, received and received[0], row.attempts, row.code)
+    received_ns = db.execute(SQL_RECEIVED, (ref,)).fetchone()[-1] if row.state == "received" else None
+    return Fate(row.state, row.stamp.wall_ns, received_ns, row.attempts, row.code)
 
 
 def _waiting(db: sqlite3.Connection) -> Waiting:
