@@ -23,21 +23,17 @@ class Threshold(NamedTuple):
     source: str
 
 
+_CRITICAL, _ALERT = "spec-clinical 5.4", "spec-clinical 5.2"
+
 THRESHOLDS: tuple[Threshold, ...] = (
-    Threshold(
-        "heart_rate_low", "heart_rate", 35.0, above=False, level=0, source="spec-clinical 5.4, bradycardia"
-    ),
-    Threshold(
-        "heart_rate_high", "heart_rate", 180.0, above=True, level=0, source="spec-clinical 5.4, AF and SVT"
-    ),
-    Threshold(
-        "heart_rate_low", "heart_rate", 50.0, above=False, level=2, source="spec-clinical 5.2, alert limit"
-    ),
-    Threshold(
-        "heart_rate_high", "heart_rate", 120.0, above=True, level=2, source="spec-clinical 5.2, alert limit"
-    ),
+    Threshold("heart_rate_low", "heart_rate", 35.0, above=False, level=0, source=_CRITICAL),
+    Threshold("heart_rate_high", "heart_rate", 180.0, above=True, level=0, source=_CRITICAL),
+    Threshold("heart_rate_high", "heart_rate", 150.0, above=True, level=1, source=_CRITICAL),
+    Threshold("heart_rate_low", "heart_rate", 50.0, above=False, level=2, source=_ALERT),
+    Threshold("heart_rate_high", "heart_rate", 120.0, above=True, level=2, source=_ALERT),
 )
-"""Adult limits, not for young children. Most pressing first; the first that fires for a measurement speaks for it."""
+"""Adult limits, not for young children; critical, VT and alert rates. Most pressing first: the first that
+fires for a measurement speaks for it."""
 
 
 def triage(
