@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import closing
 
 import numpy as np
 
@@ -18,8 +19,8 @@ NOT_SENT: Mapping[str, str] = {"recording_id": "the trace itself is printed, wit
 
 _LEFT, _RIGHT = paper.LEFT_MM, paper.LEFT_MM + paper.WIDTH_MM
 _HEAD_TOP = 8.0
-_PAPER_TOP = 34.0
-_TEXT_TOP = _PAPER_TOP + paper.HEIGHT_MM + 6.5
+PAPER_TOP_MM = 34.0
+_TEXT_TOP = PAPER_TOP_MM + paper.HEIGHT_MM + 6.5
 _FOOT = HEIGHT_MM - 6.0
 
 
@@ -31,22 +32,23 @@ def render_report_pdf(context: ReportContext) -> Rendered:
     words = Words(context.language)
     made = local_time(context.made_ns, context.utc_offset_minutes)
     sheet = Sheet(find_font(context.font_file), made, f"{words('title')} {context.exam_id}", context.language)
-    sheet.add_page()
-    _head(sheet, context, words)
-    paper.draw(sheet, _PAPER_TOP, _trace(context, words))
-    _paper_note(sheet, context, words)
-    whole = texts.draw_beside(sheet, context, words, top=_TEXT_TOP, bottom=_FOOT - 5)
-    if not whole:
-        texts.draw_in_full(
-            sheet,
-            context,
-            words,
-            new_page=lambda: _head(sheet, context, words),
-            top=_PAPER_TOP,
-            bottom=_FOOT - 6,
-        )
-    _feet(sheet, context, words)
-    return Rendered(bytes(sheet.output()), tuple(sheet.missing))
+    with closing(sheet):
+        sheet.add_page()
+        _head(sheet, context, words)
+        paper.draw(sheet, PAPER_TOP_MM, _trace(context, words))
+        _paper_note(sheet, context, words)
+        whole = texts.draw_beside(sheet, context, words, top=_TEXT_TOP, bottom=_FOOT - 5)
+        if not whole:
+            texts.draw_in_full(
+                sheet,
+                context,
+                words,
+                new_page=lambda: _head(sheet, context, words),
+                top=PAPER_TOP_MM,
+                bottom=_FOOT - 6,
+            )
+        _feet(sheet, context, words)
+        return Rendered(bytes(sheet.output()), tuple(sheet.missing))
 
 
 def _trace(context: ReportContext, words: Words) -> paper.Trace:
@@ -148,7 +150,7 @@ def _named(ids: tuple[str, ...], rows: tuple[WordRow, ...], words: Words) -> str
 
 def _paper_note(sheet: Sheet, context: ReportContext, words: Words) -> None:
     """Under the paper: quality and what is wrong on the left, scale and bandwidth on the right."""
-    y = _PAPER_TOP + paper.HEIGHT_MM + 3.6
+    y = PAPER_TOP_MM + paper.HEIGHT_MM + 3.6
     quality = f"quality_{context.analysis.quality}" if context.analysis else "quality_none"
     left = [
         f"{words('quality')}：{words(quality)}"

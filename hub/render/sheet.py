@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from xml.sax.saxutils import escape
 
 from fpdf import FPDF
 from fpdf.enums import TextMode
@@ -27,6 +28,7 @@ INK_2: Colour = (0x44, 0x51, 0x61)
 INK_3: Colour = (0x5F, 0x6C, 0x7B)
 LINE: Colour = (0xBC, 0xC6, 0xD2)
 
+_CREATOR = "Maitong"
 _FAMILY = "text"
 # 行首不用的标点 (GB/T 15834-2011 §5.1.6): a line of text does not begin with these.
 _NOT_FIRST = frozenset("，。、；：？！）》」』】〉”’％,.;:?!)]}%")
@@ -42,7 +44,8 @@ class Sheet(FPDF):
         self.set_creation_date(created)
         self.set_title(title)
         self.set_lang(language)
-        self.set_creator("Maitong")
+        self.set_creator(_CREATOR)
+        self.set_xmp_metadata(_xmp(title, created))  # the library's own names the moment of writing
         self.add_font(_FAMILY, fname=font.path, collection_font_number=font.number)
         self.set_font(_FAMILY, size=9)
         face = self.fonts[_FAMILY]
@@ -53,6 +56,12 @@ class Sheet(FPDF):
     def has_glyph(self, char: str) -> bool:
         # Controls, surrogates and unassigned code points never reach the font, whatever it claims.
         return ord(char) in self._widths and unicodedata.category(char)[0] != "C"
+
+    def close(self) -> None:
+        """Close the font's file; nothing can be written afterwards."""
+        for font in self.fonts.values():
+            if isinstance(font, TTFFont):
+                font.close()
 
     def turn_to(self, page: int) -> None:
         """Go on writing on an earlier page."""
@@ -208,6 +217,19 @@ class Sheet(FPDF):
 def _words(text: str) -> list[str]:
     """Pieces between which a line may break: runs of Latin letters and digits whole, all else singly."""
     return re.findall(r"[!-~\u00b0-\u024f]+|.", text, flags=re.DOTALL)
+
+
+def _xmp(title: str, created: datetime) -> str:
+    """The metadata PDF/A-2b asks for (ISO 19005-2 §6.6), saying the same as the document's own."""
+    at = created.isoformat(timespec="seconds")
+    return f"""\
+<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/"
+ xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmlns:pdfaid="http://www.aiim.org/pdfa/ns/id/"
+ xmp:CreatorTool="{_CREATOR}" xmp:CreateDate="{at}" xmp:ModifyDate="{at}" xmp:MetadataDate="{at}">
+<pdfaid:part>2</pdfaid:part><pdfaid:conformance>B</pdfaid:conformance>
+<dc:title><rdf:Alt><rdf:li xml:lang="x-default">{escape(title)}</rdf:li></rdf:Alt></dc:title>
+</rdf:Description></rdf:RDF></x:xmpmeta>"""
 
 
 def _number(value: float) -> str:

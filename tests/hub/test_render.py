@@ -1,0 +1,439 @@
+"""The printed report is held against the file itself: millimetres, samples, words, and nothing dropped."""
+
+import re
+import shutil
+import subprocess
+import zlib
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from ecg import leads
+from hub.render import NOT_SENT, REPORT_FIELDS, FontMissing, ReportContext, find_font, render_report_pdf
+from hub.render.paper import BASELINES_MM, HEIGHT_MM, LEFT_MM, TRACE_LEFT_MM, WIDTH_MM
+from hub.render.report import PAPER_TOP_MM
+from hub.render.sheet import Sheet
+from hub.render.words import Words, local_time
+from protocols.messages import Analysis, Complaint, MachineStatement
+from protocols.report import FIELDS, Report, ReportMeasurement, Statement
+
+RATE = 500
+POINTS_PER_MM = 72 / 25.4
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _font() -> None:
+    try:
+        find_font()
+    except FontMissing as error:
+        pytest.skip(str(error))
+
+
+def samples(seconds: float = 10.0, rate: int = RATE) -> NDArray[np.float64]:
+    """Twelve leads of whole microvolts, no two samples of a lead equal to their neighbours for long."""
+    n = int(seconds * rate)
+    t = np.arange(n) / rate
+    beat = 1200 * np.exp(-(((t % 0.8) - 0.3) ** 2) / 2 / 0.012**2)
+    box = np.array([np.rint(beat * (0.3 + k / 8) + 40 * np.sin(7 * t + k)) for k in range(8)])
+    return leads.derive(box, leads.BOX_LEADS)
+
+
+def context(**changes: object) -> ReportContext:
+    made = ReportContext(
+        hospital_name="清河县人民医院",
+        exam_id="e3f1a2b3c4d5e6f7",
+        version=1,
+        signed_by="王淑芬",
+        signed_ns=1_777_788_300_000_000_000,
+        made_ns=1_777_788_300_000_000_000,
+        patient_number="P000123",
+        patient_name="李建国",
+        sex="male",
+        birth_date="1961-04-02",
+        age_years=None,
+        id_last4="1234",
+        temporary=False,
+        organisation="河西村卫生室",
+        station="MT-0007",
+        complaint=Complaint(symptoms=("chest_pain",), history=("hypertension",), note="2 小时前开始"),
+        started_ns=1_777_788_000_000_000_000,
+        rate_hz=RATE,
+        samples_uv=samples(),
+        leads=leads.LEADS,
+        highpass_hz=0.05,
+        lowpass_hz=150,
+        analysis=Analysis(version="0.1.0", measurements={"heart_rate": 75, "pr_ms": 150}),
+        report=Report(
+            findings="窦性心律，PR 间期正常。",
+            impression=(Statement(text="窦性心律"), Statement(text="ST 段抬高，请立即转诊")),
+            advice="启动胸痛流程",
+            conclusion="abnormal",
+            risk="critical",
+            measurements=(ReportMeasurement(id="pr_ms", value=160, edited_from=150),),
+        ),
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+class Stroke(NamedTuple):
+    """One stroked polyline, in millimetres from the top left corner."""
+
+    colour: str
+    width: float
+    points: list[tuple[float, float]]
+
+
+def paths(pdf: bytes, page: int = 0) -> list[Stroke]:
+    """Every polyline drawn through an explicit coordinate system, through that system, into millimetres."""
+    content = contents(pdf)[page]
+    number = r"(-?[\d.]+)"
+    found = []
+    head = re.compile(
+        rf"q {number} 0 0 {number} 0 {number} cm\n([\d. ]+) RG {number} w [^\n]*\n(.*?)\nS Q", re.DOTALL
+    )
+    for sx, sy, ty, colour, width, body in head.findall(content):
+        for line in body.splitlines():
+            flat = [float(token) for token in line.split() if token not in "ml"]
+            points = [
+                (x * float(sx) / POINTS_PER_MM, (595.28 - (y * float(sy) + float(ty))) / POINTS_PER_MM)
+                for x, y in zip(flat[::2], flat[1::2], strict=True)
+            ]
+            found.append(Stroke(colour, float(width) * float(sx) / POINTS_PER_MM, points))
+    return found
+
+
+def contents(pdf: bytes) -> list[str]:
+    """The content stream of each page."""
+    streams = re.findall(rb"stream\n(.*?)\nendstream", pdf, re.DOTALL)
+    out = []
+    for stream in streams:
+        try:
+            text = zlib.decompress(stream)
+        except zlib.error:
+            continue
+        if b" cm\n" in text and b" RG " in text:
+            out.append(text.decode("latin-1"))
+    return out
+
+
+def text_of(pdf: bytes, tmp_path: Path, *options: str) -> str:
+    """What a reader's program copies out of the file."""
+    program = shutil.which("pdftotext")
+    if program is None:
+        pytest.skip("pdftotext (poppler-utils) is not installed")
+    file = tmp_path / "report.pdf"
+    file.write_bytes(pdf)
+    done = subprocess.run([program, *options, str(file), "-"], capture_output=True, check=True)
+    return done.stdout.decode()
+
+
+@pytest.fixture(scope="module")
+def signed() -> bytes:
+    return render_report_pdf(context()).pdf
+
+
+def trace_paths(pdf: bytes) -> list[Stroke]:
+    """The drawn leads: polylines of many points inside the time axis."""
+    return [p for p in paths(pdf) if len(p.points) > 20]
+
+
+def test_grid_is_exact_millimetres_with_every_fifth_line_thick(signed: bytes) -> None:
+    lines = [p.points for p in paths(signed) if len(p.points) == 2]
+    top, bottom = PAPER_TOP_MM, PAPER_TOP_MM + HEIGHT_MM
+    upright = sorted(a[0] for a, b in lines if a[0] == b[0] and (a[1], b[1]) == pytest.approx((top, bottom)))
+    level = sorted(
+        a[1]
+        for a, b in lines
+        if a[1] == b[1] and (a[0], b[0]) == pytest.approx((LEFT_MM, LEFT_MM + WIDTH_MM), abs=0.003)
+    )
+    assert upright == pytest.approx([LEFT_MM + n for n in range(271)], abs=0.003)
+    assert level[:121] == pytest.approx([top + n for n in range(121)], abs=0.003)
+    by_width: dict[float, list[float]] = {}
+    for path in paths(signed):
+        (a, b), vertical = path.points[:2], path.points[0][0] == path.points[1][0]
+        if len(path.points) == 2 and vertical and abs(b[1] - a[1] - HEIGHT_MM) < 0.01:
+            by_width.setdefault(path.width, []).append(a[0])
+    thin, thick = sorted(by_width)
+    assert sorted(by_width[thick]) == pytest.approx([LEFT_MM + 5 * n for n in range(55)], abs=0.003)
+    assert len(by_width[thin]) == 271 - 55
+
+
+def test_calibration_pulse_is_one_millivolt_for_200_ms_on_each_row(signed: bytes) -> None:
+    pulses = [p.points for p in paths(signed) if len(p.points) == 6]
+    assert len(pulses) == 4
+    for points, baseline in zip(pulses, BASELINES_MM, strict=True):
+        (_, y0), (x1, _), (x2, y2), (x3, y3), (x4, _), (_, y5) = points
+        assert y0 == y5 == pytest.approx(PAPER_TOP_MM + baseline, abs=0.003)
+        assert y0 - y2 == pytest.approx(10, abs=0.003)
+        assert y2 == y3
+        assert x3 - x2 == pytest.approx(5, abs=0.003)
+        assert (x1, x4) == pytest.approx((x2, x3), abs=0.003)
+
+
+def test_rhythm_strip_is_every_sample_at_25_mm_a_second_and_10_mm_a_millivolt(signed: bytes) -> None:
+    strip = max(trace_paths(signed), key=lambda p: len(p.points)).points
+    lead_two = samples()[leads.LEADS.index("II")]
+    xs, ys = np.array(strip).T
+    assert len(strip) == 10 * RATE
+    assert xs == pytest.approx(TRACE_LEFT_MM + np.arange(5000) * 25 / RATE, abs=0.002)
+    assert xs[0] + 250 == pytest.approx(xs[-1] + 25 / RATE, abs=0.002)
+    assert (PAPER_TOP_MM + BASELINES_MM[3] - ys) * 100 == pytest.approx(lead_two, abs=0.6)
+
+
+def test_columns_follow_each_other_in_time_under_one_another(signed: bytes) -> None:
+    cells = [p.points for p in trace_paths(signed) if len(p.points) < 2000]
+    assert len(cells) == 12
+    spans = [((c[0][0] - TRACE_LEFT_MM) / 25, (c[-1][0] - TRACE_LEFT_MM) / 25) for c in cells]
+    for n, (begin, end) in enumerate(spans):
+        column = n % 4
+        assert begin == pytest.approx(column * 2.5 + (0.05 if column else 0), abs=1e-3)
+        assert end == pytest.approx((column + 1) * 2.5 - (0.05 if column < 3 else 1 / RATE), abs=1e-3)
+    drawn = leads.derive(samples(), leads.LEADS)
+    for cell, lead in zip(
+        cells, ("I", "aVR", "V1", "V4", "II", "aVL", "V2", "V5", "III", "aVF", "V3", "V6"), strict=True
+    ):
+        first = round((cell[0][0] - TRACE_LEFT_MM) / 25 * RATE)
+        row = np.array([y for _, y in cell])
+        expected = drawn[leads.LEADS.index(lead), first : first + len(cell)]
+        assert (row[0] - row) * 100 == pytest.approx(expected - expected[0], abs=1.1), lead
+
+
+def test_gaps_stay_gaps(tmp_path: Path) -> None:
+    broken = samples()
+    broken[leads.LEADS.index("II"), 2000:2300] = np.nan
+    pdf = render_report_pdf(context(samples_uv=broken)).pdf
+    strip = sorted((p.points for p in trace_paths(pdf) if p.points[0][1] > 120), key=lambda p: p[0])
+    assert [len(part) for part in strip] == [2000, 2700]
+    left, right = strip[0][-1][0], strip[1][0][0]
+    assert right - left == pytest.approx(301 * 25 / RATE, abs=0.01)
+    assert "缺 0.6 s" in text_of(pdf, tmp_path)
+
+
+def test_short_and_interrupted_record_says_where_it_ends(tmp_path: Path) -> None:
+    pdf = render_report_pdf(context(samples_uv=samples(6.2), interrupted=True, missing_samples=7)).pdf
+    text = text_of(pdf, tmp_path)
+    assert "记录止于 6.2 s" in text
+    assert "采集中断" in text
+    assert "缺失 7 点" in text
+    assert max(x for p in trace_paths(pdf) for x, _ in p.points) <= TRACE_LEFT_MM + 6.2 * 25
+
+
+def test_no_samples_at_all_is_said_in_words(tmp_path: Path) -> None:
+    pdf = render_report_pdf(context(samples_uv=np.empty((0, 0)), leads=(), damaged=True)).pdf
+    text = text_of(pdf, tmp_path)
+    assert "没有可显示的波形" in text
+    assert "记录损坏" in text
+
+
+def test_longer_record_says_that_it_shows_ten_seconds(tmp_path: Path) -> None:
+    assert "全长 12.0 s，此页为前 10 s" in text_of(
+        render_report_pdf(context(samples_uv=samples(12))).pdf, tmp_path
+    )
+
+
+def test_amplitude_beyond_the_paper_is_marked(tmp_path: Path) -> None:
+    high = samples()
+    high[leads.LEADS.index("V4"), 4400] = 30_000
+    assert "超出纸面" in text_of(render_report_pdf(context(samples_uv=high)).pdf, tmp_path)
+
+
+def test_missing_glyphs_are_drawn_as_boxes_reported_and_listed(tmp_path: Path) -> None:
+    rendered = render_report_pdf(context(patient_name="李\U0003ffff国\x01"))
+    assert rendered.missing == ("\U0003ffff", "\x01")
+    text = text_of(rendered.pdf, tmp_path)
+    assert "U+3FFFF" in text
+    assert "U+0001" in text
+    boxes = re.findall(r"[\d.]+ [\d.]+ [\d.]+ -?[\d.]+ re S", contents(rendered.pdf)[0])
+    plain = re.findall(r"[\d.]+ [\d.]+ [\d.]+ -?[\d.]+ re S", contents(render_report_pdf(context()).pdf)[0])
+    assert len(boxes) == len(plain) + 2
+
+
+def test_rare_names_are_set_where_the_font_has_them(tmp_path: Path) -> None:
+    rendered = render_report_pdf(context(patient_name="龘䶮堃"))
+    assert rendered.missing == ()
+    assert "龘䶮堃" in text_of(rendered.pdf, tmp_path)
+
+
+def test_confirmed_and_unconfirmed_are_said(signed: bytes, tmp_path: Path) -> None:
+    text = text_of(signed, tmp_path)
+    assert "已签发 · 医师已确认" in text
+    assert "未经医师确认" not in text
+    assert "王淑芬" in text
+    preliminary = context(
+        signed_by=None,
+        signed_ns=None,
+        analysis=Analysis(version="0.1.0", statements=(MachineStatement(code="heart_rate_high"),)),
+    )
+    text = text_of(render_report_pdf(preliminary).pdf, tmp_path)
+    assert "初步报告 · 未经医师确认" in text
+    assert "机器提示" in text
+    assert "已签发" not in text
+    assert "王淑芬" not in text
+
+
+def test_who_when_scale_and_words_are_on_the_page(signed: bytes, tmp_path: Path) -> None:
+    text = text_of(signed, tmp_path)
+    for word in (
+        "清河县人民医院", "心电图报告", "李建国", "男", "65岁", "**** 1234", "P000123", "e3f1a2b3c4d5e6f7",
+        "河西村卫生室", "2026-05-03 14:00:00", "2026-05-03 14:05", "胸痛", "高血压", "2 小时前开始",
+        "25 mm/s", "10 mm/mV", "0.05–150 Hz", "连续分列", "可用于诊断", "窦性心律，PR 间期正常。",
+        "ST 段抬高，请立即转诊", "启动胸痛流程", "结论分类：异常", "风险分级：危急",
+        "160*", "机器原值 PR 间期 150", "仅供临床参考",
+    ):  # fmt: skip
+        assert word in text, word
+    assert "第1页/共1页" in text.replace(" ", "")
+    assert text.count("\f") == 1
+
+
+def test_narrow_filter_and_unknown_band_are_stated(tmp_path: Path) -> None:
+    narrow = render_report_pdf(context(highpass_hz=0.5, lowpass_hz=40, notch_hz=50)).pdf
+    text = text_of(narrow, tmp_path)
+    assert "▲ 40 Hz：影响 ST/QRS 判读" in text
+    assert "▲ 低频 0.5 Hz：不判 ST" in text
+    assert "陷波 50 Hz" in text
+    unknown = render_report_pdf(context(highpass_hz=None, lowpass_hz=None, analysis=None)).pdf
+    text = text_of(unknown, tmp_path)
+    assert "频带未说明" in text
+    assert "未评定" in text
+
+
+def test_long_text_goes_on_whole_on_further_pages(tmp_path: Path) -> None:
+    lines = tuple(Statement(text=f"第 {n} 条：心房颤动伴快速心室率") for n in range(40))
+    report = Report(findings="很长的所见。" * 600, impression=lines, advice="转诊" * 900 + "完")
+    text = text_of(render_report_pdf(context(report=report)).pdf, tmp_path)
+    assert "全文见第 2 页" in text
+    assert text.count("\f") >= 3
+    flat = re.sub(r"\s", "", text)
+    assert flat.count("很长的所见。") >= 600
+    assert all(re.sub(r"\s", "", line.text) in flat for line in lines)
+    assert "转诊完" in flat
+
+
+def test_english_switch(tmp_path: Path) -> None:
+    text = text_of(render_report_pdf(context(language="en")).pdf, tmp_path)
+    assert "ECG REPORT" in text
+    assert "SIGNED · CONFIRMED BY A PHYSICIAN" in text
+    assert "Chest pain" in text
+
+
+def test_same_context_same_bytes(signed: bytes) -> None:
+    assert render_report_pdf(context()).pdf == signed
+    assert set(re.findall(rb"\d{4}-\d\d-\d\dT[\d:+]+", signed)) == {b"2026-05-03T14:05:00+08:00"}
+
+
+def test_vector_only_and_font_embedded_as_a_subset(signed: bytes, tmp_path: Path) -> None:
+    assert b"/Subtype /Image" not in signed
+    assert b"/Subtype/Image" not in signed
+    assert len(signed) < 200_000
+    program = shutil.which("pdffonts")
+    if program is None:
+        pytest.skip("pdffonts (poppler-utils) is not installed")
+    file = tmp_path / "report.pdf"
+    file.write_bytes(signed)
+    listed = subprocess.run([program, str(file)], capture_output=True, check=True, text=True).stdout
+    fonts = listed.splitlines()[2:]
+    assert len(fonts) == 1
+    assert re.search(r"yes\s+yes\s+yes", fonts[0]), listed
+
+
+def test_a_painted_page_has_the_pulse_where_the_millimetres_say(signed: bytes, tmp_path: Path) -> None:
+    program = shutil.which("pdftoppm")
+    if program is None:
+        pytest.skip("pdftoppm (poppler-utils) is not installed")
+    file = tmp_path / "report.pdf"
+    file.write_bytes(signed)
+    dots_per_mm = 10
+    done = subprocess.run([program, "-r", "254", "-gray", str(file)], capture_output=True, check=True).stdout
+    kind, size, _, pixels = done.split(b"\n", 3)
+    assert kind == b"P5"
+    width, height = map(int, size.split())
+    assert (width, height) == pytest.approx((2970, 2100), abs=1)
+    page = np.frombuffer(pixels, np.uint8).reshape(height, width)
+    top = round((PAPER_TOP_MM + BASELINES_MM[0] - 10) * dots_per_mm)
+    dark = np.flatnonzero(page[top - 1 : top + 1, : round(TRACE_LEFT_MM * dots_per_mm)].min(axis=0) < 80)
+    assert dark[0] / dots_per_mm == pytest.approx(LEFT_MM + 5, abs=0.2)
+    assert (dark[-1] - dark[0]) / dots_per_mm == pytest.approx(5, abs=0.3)
+
+
+def test_every_report_field_is_printed_or_the_reason_is_written() -> None:
+    assert {row.name for row in FIELDS} == set(REPORT_FIELDS) | set(NOT_SENT)
+    assert not set(REPORT_FIELDS) & set(NOT_SENT)
+
+
+def test_no_font_is_said_with_the_places(tmp_path: Path) -> None:
+    with pytest.raises(FontMissing, match=r"nowhere\.ttf"):
+        find_font(tmp_path / "nowhere.ttf")
+
+
+@pytest.mark.parametrize(
+    ("born", "on", "expected"),
+    [
+        ("2026-05-01", "2026-05-03", "2天"),
+        ("2026-03-04", "2026-05-03", "1月"),
+        ("2024-06-01", "2026-05-03", "23月"),
+        ("2024-05-03", "2026-05-03", "2岁"),
+        ("2027-01-01", "2026-05-03", "不详"),
+        ("2026-02-30", "2026-05-03", "不详"),
+        (None, "2026-05-03", "不详"),
+    ],
+)
+def test_age(born: str | None, on: str, expected: str) -> None:
+    date = local_time(1_777_788_000_000_000_000, 480).date().fromisoformat(on)
+    assert Words("zh-CN").age(born, None, date) == expected
+
+
+def test_times_no_calendar_holds_do_not_stop_a_report() -> None:
+    assert local_time(2**63 - 1, 480).year == 2262
+    assert local_time(-(2**70), 480).year == 1970
+
+
+@pytest.fixture(scope="module")
+def sheet() -> Iterator[Sheet]:
+    with closing(Sheet(find_font(), local_time(0, 480), "t", "zh-CN")) as made:
+        yield made
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(max_size=120), st.floats(8, 120))
+def test_wrapping_keeps_every_character(sheet: Sheet, text: str, width: float) -> None:
+    lines = sheet.wrap(text, 9, width)
+    assert re.sub(r"\s", "", "".join(lines)) == re.sub(r"\s", "", text)
+    for line in lines:
+        # A stop may hang over the edge, one character may be wider than the column.
+        assert sheet.width_of(line, 9) <= width + 4 * 9 / POINTS_PER_MM or len(line) == 1
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    text=st.text(st.characters(), max_size=60),
+    seconds=st.floats(0, 11),
+    holes=st.lists(st.tuples(st.integers(0, 11), st.integers(0, 5000), st.integers(1, 900)), max_size=8),
+    value=st.sampled_from([0.0, np.inf, -np.inf, 1e300, -3e7]),
+)
+def test_whatever_is_in_it_makes_a_report(
+    text: str, seconds: float, holes: list[tuple[int, int, int]], value: float
+) -> None:
+    drawn = samples(seconds)
+    for lead, start, length in holes:
+        drawn[lead, start : start + length] = np.nan
+    if drawn.shape[1]:
+        drawn[:, drawn.shape[1] // 2] = value
+    rendered = render_report_pdf(
+        context(
+            samples_uv=drawn,
+            patient_name=text,
+            hospital_name=text,
+            complaint=Complaint(note=text),
+            report=Report(findings=text, impression=(Statement(text=text or "-"),), advice=text),
+        )
+    )
+    assert rendered.pdf.startswith(b"%PDF-")
+    assert b"nan" not in contents(rendered.pdf)[0].encode()
