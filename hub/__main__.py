@@ -32,7 +32,7 @@ from hub.ingest import consumer
 from hub.interfaces import worker
 from hub.notices import Notices
 from hub.security import ROLES
-from hub.services import audit, roles, stations, users
+from hub.services import audit, recordings, roles, stations, users
 
 _logger = logging.getLogger("hub")
 PASSWORD_VARIABLE = "MAITONG_PASSWORD"  # noqa: S105 - the variable's name
@@ -68,7 +68,20 @@ async def _serve(settings: Settings, engine: Engine, clock: Clock, notices: Noti
             timeout_graceful_shutdown=3,
         )
     )
-    await server.serve()
+    # Loading scipy and wfdb takes seconds; meanwhile everything but the first trace is served.
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(asyncio.to_thread(recordings.warm_up), name="warm up")
+        try:
+            await server.serve()
+        finally:
+            if server.started and not server.should_exit:
+                await server.shutdown()
+
+
+async def _interfaces(settings: Settings, engine: Engine, clock: Clock, notices: Notices) -> None:
+    if settings.broker is None:  # nobody to deliver to; what is owed waits
+        await asyncio.Event().wait()
+    await worker.run(settings, engine, clock, notices)
 
 
 async def _timers(_: Settings, engine: Engine, clock: Clock, notices: Notices) -> None:
@@ -78,7 +91,7 @@ async def _timers(_: Settings, engine: Engine, clock: Clock, notices: Notices) -
 SERVICE: dict[str, Role] = {
     "serve": _serve,
     "ingest": consumer.run,
-    "interfaces": worker.run,
+    "interfaces": _interfaces,
     "timers": _timers,
 }
 

@@ -1,8 +1,6 @@
 """The hub's web application: routers, one way to refuse, security headers, the built screens."""
 
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +9,6 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from sqlalchemy import Engine
 from sqlalchemy.exc import DataError, OperationalError
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
@@ -23,7 +20,6 @@ from hub.clock import Clock
 from hub.config import Settings
 from hub.errors import HubError, Invalid, NotFound, Unavailable
 from hub.notices import Notices
-from hub.services import recordings as recording_service
 
 _logger = logging.getLogger(__name__)
 STATIC = Path(__file__).parent / "static"
@@ -62,16 +58,9 @@ class _Headers:
 
 def create_app(settings: Settings, *, engine: Engine, clock: Clock, notices: Notices) -> FastAPI:
     """The application. `notices.run()` is the caller's to keep running beside it."""
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await run_in_threadpool(recording_service.warm_up)
-        yield
-
     app = FastAPI(
         title="Maitong county hub",
         version="1",
-        lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
         openapi_url=None,  # `python -m hub openapi` prints it
