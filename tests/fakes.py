@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import cycle
 
 from edge_agent.errors import TransportGone
@@ -96,3 +96,12 @@ class _Way:
         self.loses = cycle(loses)
         self.arrived = asyncio.Event()
         self.closed = False
+
+
+async def until(ask: Callable[[], object], what: str, seconds: float = 10) -> None:
+    """Return once `ask()` is true; an AssertionError naming `what` if that takes too long."""
+    for _ in range(int(seconds / 0.01)):
+        if ask():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"not within {seconds:g} s: {what}")

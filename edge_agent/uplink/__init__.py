@@ -58,6 +58,14 @@ class Timing:
     """A connection that held so long, or brought a receipt, was a good one: the backoff begins anew."""
     keepalive_s: int = 20
 
+    def backoff_s(self, failures: int) -> float:
+        """How long to wait after so many failures in a row, at random below a doubling bound.
+
+        Spread out: after a power cut in the county all stations come back in the same second.
+        """
+        most_s = min(self.backoff_most_s, self.backoff_first_s * 2 ** min(failures - 1, 20))
+        return random.uniform(most_s / 2, most_s)
+
 
 @dataclass(slots=True)
 class _OnTheWay:
@@ -121,11 +129,7 @@ class Uplink:
                 self._note_failure(_first(group))
             held_s = (self._clock.mono_ns() - began_ns) / 1e9
             failures = 1 if self._confirmed or held_s >= self._timing.stable_s else failures + 1
-            most_s = min(
-                self._timing.backoff_most_s, self._timing.backoff_first_s * 2 ** min(failures - 1, 20)
-            )
-            # Spread out: after a power cut in the county all stations come back in the same second.
-            await asyncio.sleep(random.uniform(most_s / 2, most_s))
+            await asyncio.sleep(self._timing.backoff_s(failures))
 
     async def publish_status(self, status: StationStatus) -> bool:
         """Publish the station's state (retained); False if offline."""
