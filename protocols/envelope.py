@@ -95,16 +95,18 @@ def decode_body(type_name: str, body: bytes) -> Message:
     if row is None:
         raise UnknownType(type_name)
     try:
-        fields = cbor2.loads(body)
-    except Exception as error:  # noqa: BLE001, RUF100 - cbor2 raises what its input makes it raise
-        raise BodyError(f"{type_name}: body is not CBOR ({type(error).__name__})") from None
+        fields = _load(body)
+    except DecodeError as error:
+        raise BodyError(f"{type_name}: body is {error}") from None
     if not isinstance(fields, dict):
         raise BodyError(f"{type_name}: body is not a map")
     try:
+        if _holds_nul(fields):
+            raise BodyError(f"{type_name}: a text holds NUL, which a database cannot keep")
         return row.body.model_validate(fields)
     except ValidationError as error:
         wrong = "; ".join(
-            ".".join(str(p) for p in e["loc"]) + ": " + e["type"]
+            ".".join(str(p)[:40] for p in e["loc"]) + ": " + e["type"]
             for e in error.errors(include_input=False)[:8]
         )
         raise BodyError(f"{type_name}: {wrong}") from None
@@ -148,18 +150,37 @@ def peek(wire: bytes) -> Frame:
     """As `decode`, but blind to the hash: to answer a false one takes the header. Raises DecodeError."""
     if len(wire) > MAX_FRAME_BYTES:
         raise DecodeError(f"frame of {len(wire)} bytes, the limit is {MAX_FRAME_BYTES}")
+    return _frame(_load(wire))
+
+
+def _load(data: bytes) -> Any:
+    """Deterministic CBOR → plain data: exactly the bytes `cbor2.dumps(…, canonical=True)` makes of it.
+
+    So nothing hides behind the end, in a repeated key or in a cycle, and one thing has one hash.
+    """
     try:
-        fields = cbor2.loads(wire)
+        loaded = cbor2.loads(data)
+        again = cbor2.dumps(loaded, canonical=True)
     except Exception as error:  # noqa: BLE001, RUF100 - cbor2 raises what its input makes it raise
         raise DecodeError(f"not CBOR ({type(error).__name__})") from None
-    return _frame(fields)
+    if again != data:
+        raise DecodeError("not deterministic CBOR")
+    return loaded
+
+
+def _holds_nul(value: object) -> bool:
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, dict):
+        return any(_holds_nul(key) or _holds_nul(item) for key, item in value.items())
+    return isinstance(value, list | tuple) and any(map(_holds_nul, value))
 
 
 def _frame(fields: Any) -> Frame:
     if not isinstance(fields, dict):
         raise DecodeError("not a map")
     version = fields.get(_V)
-    if version != VERSION:
+    if type(version) is not int or version != VERSION:
         raise DecodeError(f"envelope version {version!r}, this is {VERSION}")
     stamp, part = fields.get(_STAMP), fields.get(_PART)
     if not (isinstance(stamp, list) and len(stamp) == 4 and isinstance(part, list) and len(part) == 2):
@@ -185,7 +206,7 @@ def _frame(fields: Any) -> Frame:
 
 
 def _is_text(value: object, longest: int, *, empty: bool = False) -> bool:
-    return isinstance(value, str) and (empty or bool(value)) and len(value) <= longest
+    return isinstance(value, str) and (empty or bool(value)) and len(value) <= longest and "\0" not in value
 
 
 def _is_count(value: object) -> bool:

@@ -6,6 +6,7 @@ Layout, little endian: magic "MTB1" · flags u8 · leads u8 · rate_hz u16 · uv
 first_sample u64 · samples u32 · lead ids u8 × leads · padding to 4 · int16 × samples, lead by lead.
 """
 
+import math
 import struct
 from dataclasses import dataclass
 from typing import Any
@@ -49,12 +50,17 @@ def to_counts(microvolts: NDArray[Any], uv_per_count: float = 1.0) -> NDArray[np
 
 
 def pack(block: Block) -> bytes:
-    """Block → bytes."""
+    """Block → bytes. Raises LiveError for what has no bytes."""
+    if block.counts.ndim != 2 or block.counts.shape[0] != len(block.leads):
+        raise LiveError(f"{len(block.leads)} leads, samples of shape {block.counts.shape}")
     n_leads, n = block.counts.shape
-    if n_leads != len(block.leads):
-        raise LiveError(f"{len(block.leads)} leads, {n_leads} rows")
-    ids = bytes(LEADS.index(lead) for lead in block.leads)
-    head = _HEAD.pack(_MAGIC, block.flags, n_leads, block.rate_hz, block.uv_per_count, block.first_sample, n)
+    try:
+        ids = bytes(LEADS.index(lead) for lead in block.leads)
+        head = _HEAD.pack(
+            _MAGIC, block.flags, n_leads, block.rate_hz, block.uv_per_count, block.first_sample, n
+        )
+    except (ValueError, struct.error, OverflowError) as error:
+        raise LiveError(f"a lead or number the block has no place for: {error}") from None
     padding: bytes = b"\0" * (-(len(head) + n_leads) % 4)
     samples: bytes = np.ascontiguousarray(block.counts, dtype="<i2").tobytes()
     return head + ids + padding + samples
@@ -74,5 +80,7 @@ def unpack(data: bytes) -> Block:
     ids = data[_HEAD.size : _HEAD.size + n_leads]
     if any(i >= len(LEADS) for i in ids) or not n_leads or rate_hz == 0:
         raise LiveError("unknown lead or rate")
+    if len(set(ids)) != n_leads or not (0 < uv_per_count < math.inf):
+        raise LiveError("a lead twice, or no scale")
     counts = np.frombuffer(data, dtype="<i2", offset=start).reshape(n_leads, n).astype(np.int16, copy=False)
     return Block(tuple(LEADS[i] for i in ids), rate_hz, uv_per_count, first, counts, flags)

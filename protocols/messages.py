@@ -5,9 +5,9 @@ meaning never changes: a new meaning is a new type. Unknown fields are ignored. 
 nanoseconds since 1970 (`…_ns`); samples are counted, not timed.
 """
 
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from protocols.patient import Patient
 from protocols.report import Report
@@ -15,6 +15,10 @@ from protocols.topics import LANES as LANES
 from protocols.topics import Lane as Lane
 
 Direction = Literal["up", "down", "both"]
+
+
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+"""A number both databases can keep; a time in nanoseconds is one too."""
 
 
 class Message(BaseModel):
@@ -28,7 +32,7 @@ class Complaint(Message):
 
     symptoms: tuple[str, ...] = Field(default=(), max_length=20)
     """Symptom ids of protocols.statements.SYMPTOMS."""
-    onset_ns: int | None = None
+    onset_ns: Count | None = None
     present: bool | None = None
     """Symptoms present at capture; None: unclear."""
     history: tuple[str, ...] = Field(default=(), max_length=20)
@@ -48,26 +52,34 @@ class Recording(Message):
 
     recording_id: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
     """Also the WFDB record name."""
-    started_ns: int
+    started_ns: Count
     """Wall time of the first sample, by the station's clock; quality in the envelope's stamp."""
     rate_hz: float = Field(gt=0, le=20000)
-    samples: int = Field(ge=0)
+    samples: Count
     leads: tuple[str, ...] = Field(min_length=1, max_length=32)
     """The leads the box really sampled, in file order."""
-    uv_per_count: tuple[float, ...]
+    uv_per_count: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...]
     """Per lead."""
     filters: str = Field(default="none", max_length=200)
     """What the box itself filtered, in words; the samples are otherwise raw."""
-    missing_samples: int = Field(default=0, ge=0)
+    missing_samples: Count = 0
     """Samples that never arrived (cable, lost frames): kept in time as WFDB's missing value."""
     interrupted: bool = False
     """The capture ended before its planned length."""
     box_serial: str = Field(default="", max_length=64)
-    box_first_sample: int = 0
+    box_first_sample: Count = 0
     """The box's own running number of the first sample."""
     sha256: bytes = Field(min_length=32, max_length=32)
     """SHA-256 over the header, then the signal files in the header's order."""
     files: tuple[RecordFile, ...] = Field(min_length=1, max_length=40)
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Self:
+        if len(self.uv_per_count) != len(self.leads) or len(set(self.leads)) != len(self.leads):
+            raise ValueError("one name and one scale per lead")
+        if len({file.name for file in self.files}) != len(self.files):
+            raise ValueError("two files of one name")
+        return self
 
 
 class MachineStatement(Message):
@@ -96,10 +108,10 @@ class RecordingClosed(Message):
     """One attempt of one exam, whole: who, why, the record's bytes, and the machine's numbers."""
 
     exam_id: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
-    attempt: int = Field(ge=1)
+    attempt: int = Field(ge=1, le=1000)
     patient: Patient
     complaint: Complaint = Complaint()
-    first_contact_ns: int | None = None
+    first_contact_ns: Count | None = None
     operator: str = Field(max_length=64)
     """Account that captured."""
     lead_off_reason: str | None = Field(default=None, max_length=200)
@@ -116,7 +128,7 @@ class ReportOpened(Message):
     report_id: str
     exam_id: str
     opened_by: str
-    opened_ns: int
+    opened_ns: Count
 
 
 class BoxState(Message):
@@ -127,8 +139,8 @@ class BoxState(Message):
     """connecting, streaming, wrong_serial, wrong_rate, gone, faulted."""
     detail: str = ""
     serial: str = ""
-    battery_percent: int | None = None
-    bad_frames: int = 0
+    battery_percent: Count | None = None
+    bad_frames: Count = 0
 
 
 class StationHello(Message):
@@ -137,20 +149,20 @@ class StationHello(Message):
     epoch: bytes
     boot: str
     version: str
-    waiting: dict[str, int] = Field(default_factory=dict)
+    waiting: dict[str, Count] = Field(default_factory=dict)
     """Lane → messages not yet receipted."""
-    oldest_ns: int | None = None
+    oldest_ns: Count | None = None
 
 
 class StationStatus(Message):
     """Retained; with online=False it is the station's last will."""
 
     online: bool
-    at_ns: int | None = None
+    at_ns: Count | None = None
     version: str = ""
-    waiting: int = 0
-    oldest_ns: int | None = None
-    rejected: int = 0
+    waiting: Count = 0
+    oldest_ns: Count | None = None
+    rejected: Count = 0
     boxes: tuple[BoxState, ...] = ()
 
 
@@ -159,10 +171,10 @@ class ReportShow(Message):
 
     report_id: str
     exam_id: str
-    version: int = Field(ge=1)
+    version: int = Field(ge=1, le=1000)
     report: Report
     signed_by: str
-    signed_ns: int
+    signed_ns: Count
     pdf: bytes
 
 
@@ -176,9 +188,9 @@ class ReceiptItem(Message):
     st: ReceiptState
     h8: bytes = Field(min_length=8, max_length=8)
     """First 8 bytes of the body's SHA-256; a copy is deleted only if they agree."""
-    have: tuple[int, ...] = ()
+    have: tuple[Count, ...] = ()
     """With st=parts: the parts already held."""
-    after_s: float = 0
+    after_s: float = Field(default=0, ge=0, le=86400)
     """With st=retry: not before."""
     code: str = ""
     """With st=reject: a code of protocols.errors, or the receiver's own."""
@@ -188,7 +200,7 @@ class Receipt(Message):
     """Ids the receiver has *committed*, many in one."""
 
     items: tuple[ReceiptItem, ...] = Field(max_length=64)
-    wall_ns: int
+    wall_ns: Count
     """The receiver's clock when it said so."""
 
 

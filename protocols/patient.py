@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 IdType = Literal["resident_id", "none"]
 Sex = Literal["male", "female", "unknown"]
@@ -73,12 +73,21 @@ class Patient(BaseModel):
     temporary: bool = False
     """Emergency: captured first, to be identified later."""
 
+    @field_validator("birth_date")
+    @classmethod
+    def _is_a_day(cls, value: str | None) -> str | None:
+        return None if value is None else date.fromisoformat(value).isoformat()
+
+    @field_validator("id_number")
+    @classmethod
+    def _is_canonical(cls, value: str | None) -> str | None:
+        return None if value is None else check_id_number(value)
+
     @model_validator(mode="after")
     def _identity_is_complete(self) -> "Patient":
         if self.id_type == "resident_id":
             if self.id_number is None:
                 raise ValueError("id_type resident_id needs id_number")
-            check_id_number(self.id_number)
         elif self.id_number is not None:
             raise ValueError("id_number needs id_type resident_id")
         elif not self.temporary and not self.no_id_reason:

@@ -70,7 +70,9 @@ class StationSettings(_Settings):
 
 def hash_secret(secret: str, salt: bytes) -> str:
     """A password as stored in settings: scrypt$<salt hex>$<hash hex>. Salt: 16 random bytes."""
-    digest = hashlib.scrypt(secret.encode(), salt=salt, n=_SCRYPT_N, r=_SCRYPT_R, p=_SCRYPT_P, dklen=32)
+    digest = hashlib.scrypt(
+        secret.encode("utf-8", "surrogatepass"), salt=salt, n=_SCRYPT_N, r=_SCRYPT_R, p=_SCRYPT_P, dklen=32
+    )
     return f"scrypt${salt.hex()}${digest.hex()}"
 
 
@@ -82,4 +84,6 @@ def check_secret(secret: str, stored: str) -> bool:
         salt = bytes.fromhex(salt_hex)
     except ValueError:
         return False
-    return scheme == "scrypt" and hmac.compare_digest(hash_secret(secret, salt), stored)
+    return scheme == "scrypt" and hmac.compare_digest(
+        hash_secret(secret, salt).encode(), stored.encode("utf-8", "surrogatepass")
+    )

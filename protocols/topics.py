@@ -50,12 +50,12 @@ class Topic(NamedTuple):
 def build(kind: Kind, station: str, x: Lane | str = "") -> str:
     """The topic's text. Raises TopicError for a station, lane or stream that cannot be in one."""
     row = TOPICS[kind]
-    if not STATION_ID.match(station):
+    if not STATION_ID.fullmatch(station):
         raise TopicError(f"station id {station!r} does not fit {STATION_ID.pattern}")
     if "{x}" in row.pattern:
         if kind in ("up", "down") and x not in LANES:
             raise TopicError(f"{x!r} is not a lane")
-        if kind == "live" and not STREAM_ID.match(x):
+        if kind == "live" and not STREAM_ID.fullmatch(x):
             raise TopicError(f"{x!r} is not a stream id")
     elif x:
         raise TopicError(f"{kind} takes no lane")
@@ -66,7 +66,7 @@ def parse(topic: str) -> Topic:
     """What a topic's text means. Raises TopicError if it is not in the table."""
     head, _, rest = topic.partition(f"{PREFIX}/")
     station, _, tail = rest.partition("/")
-    if head or not STATION_ID.match(station):
+    if head or not STATION_ID.fullmatch(station):
         raise TopicError("not one of our topics")
     for kind in get_args(Kind):
         pattern = TOPICS[kind].pattern
@@ -75,7 +75,7 @@ def parse(topic: str) -> Topic:
         stem, placeholder, _ = pattern.partition("{x}")
         if placeholder and tail.startswith(stem):
             x = tail[len(stem) :]
-            if (kind in ("up", "down") and x in LANES) or (kind == "live" and STREAM_ID.match(x)):
+            if (kind in ("up", "down") and x in LANES) or (kind == "live" and STREAM_ID.fullmatch(x)):
                 return Topic(station, kind, x)
     raise TopicError("not one of our topics")
 
