@@ -33,9 +33,9 @@ export const PLACE: Record<Electrode, { x: number; y: number }> = {
   V1: { x: 91, y: 72 },
   V2: { x: 109, y: 72 },
   V3: { x: 119, y: 82 },
-  V4: { x: 129, y: 93 },
-  V5: { x: 142, y: 94 },
-  V6: { x: 154, y: 94 },
+  V4: { x: 128, y: 93 },
+  V5: { x: 137, y: 95 },
+  V6: { x: 146, y: 95 },
 }
 
 function isElectrode(name: string): name is Electrode {
