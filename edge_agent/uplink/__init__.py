@@ -104,6 +104,7 @@ class Uplink:
         self._station = settings.station_id
         self._loose_epoch, self._loose_seq = secrets.token_bytes(8), 0
         self._goodput: float | None = None  # bytes per second as the broker acknowledges them
+        self._puback_s = 0.0  # what the last part took
         self._live: deque[tuple[str, bytes]] = deque()
         self._live_bell = Bell()
         self._client: mqtt.Connection | None = None
@@ -245,7 +246,7 @@ class Uplink:
         if not sent:  # it is not owed any more, or its body is damaged
             self._on_the_way.pop(row.seq, None)
             return
-        way.due_ns = self._clock.mono_ns() + int(self._receipt_s(row.size) * 1e9)
+        way.due_ns = self._clock.mono_ns() + int(self._receipt_s() * 1e9)
         await self._outbox.mark_sent(row)
 
     async def _is_overtaken(self, row: OutboxRow, seen: int) -> bool:
@@ -290,12 +291,13 @@ class Uplink:
             return FIRST_PART_BYTES
         return int(min(max(self._goodput * PART_SECONDS, parts.SMALLEST_PART_BYTES), parts.PART_BYTES))
 
-    def _receipt_s(self, size: int) -> float:
-        slow_s = 0.0 if self._goodput is None else 4 * PART_SECONDS + size / self._goodput
-        return max(self._timing.receipt_s, slow_s)
+    def _receipt_s(self) -> float:
+        """How long the hub may take: a slow link is given four times what it needs to take one part."""
+        return max(self._timing.receipt_s, 4 * self._puback_s)
 
     def _measure(self, size: int, took_ns: int) -> None:
-        now = size / max(took_ns / 1e9, 1e-4)
+        self._puback_s = took_s = max(took_ns / 1e9, 1e-4)
+        now = size / took_s
         self._goodput = now if self._goodput is None else 0.7 * self._goodput + 0.3 * now
 
     # --- down ---

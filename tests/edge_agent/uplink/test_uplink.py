@@ -5,26 +5,15 @@ import contextlib
 import ssl
 
 import aiomqtt
-import pytest
 
-from edge_agent import inbox as inbox_module
-from edge_agent import outbox as outbox_module
-from edge_agent.clock import Clock
-from edge_agent.inbox import Inbox
-from edge_agent.outbox import Outbox
-from edge_agent.store import Store
-from edge_agent.uplink import Timing, Uplink
+from edge_agent.uplink import Timing
 from fakes import until
 from protocols import envelope, parts, topics
 from protocols.envelope import HUB, Stamp
 from protocols.messages import Receipt, ReceiptItem, ReportOpened, ReportShow, StationStatus
 from protocols.report import Report
 
-KEY = bytes(range(32))
 STATION = "MT-0001"
-QUICK = Timing(
-    connect_s=3, puback_s=1.0, receipt_s=0.6, backoff_first_s=0.05, backoff_most_s=0.1, stable_s=60
-)
 
 
 class CountyPeer:
@@ -94,57 +83,6 @@ class CountyPeer:
         return header
 
 
-class Station:
-    """A station's queues and its link, running."""
-
-    def __init__(self, settings, outbox, inbox, timing, clock):
-        self.outbox, self.inbox = outbox, inbox
-
-        async def status():
-            return StationStatus(online=True, version="test", waiting=(await outbox.waiting()).total)
-
-        self.uplink = Uplink(settings, outbox, inbox, clock, status, timing)
-
-    async def append(self, ref, lane="clinical", size=10):
-        message = ReportOpened(report_id=ref, exam_id="e", opened_by="x" * size, opened_ns=1)
-        return await self.outbox.append(message, lane, ref)
-
-    async def received(self, ref, seconds=10):
-        for _ in range(int(seconds / 0.02)):
-            if (await self.outbox.state_of(ref)).state == "received":
-                return
-            await asyncio.sleep(0.02)
-        raise AssertionError(f"{ref} was not received: {await self.outbox.state_of(ref)}")
-
-
-@pytest.fixture
-def station(tmp_path, station_settings):
-    @contextlib.asynccontextmanager
-    async def make(settings, timing=QUICK, *, run=True, clock=None):
-        clock = clock or Clock()
-        out_path, in_path = tmp_path / outbox_module.FILE_NAME, tmp_path / inbox_module.FILE_NAME
-        async with (
-            Store.open(out_path, KEY, outbox_module.MIGRATIONS) as out_store,
-            Store.open(in_path, KEY, inbox_module.MIGRATIONS) as in_store,
-        ):
-            made = Station(
-                station_settings(settings),
-                Outbox(out_store, clock, STATION),
-                Inbox(in_store, clock),
-                timing,
-                clock,
-            )
-            async with asyncio.TaskGroup() as group:
-                task = group.create_task(made.uplink.run()) if run else None
-                try:
-                    yield made
-                finally:
-                    if task is not None:
-                        task.cancel()
-
-    return make
-
-
 async def test_there_and_back(broker, station):
     """All of it over both brokers: hello, status, messages up, receipts, report down, receipt up, goodbye."""
     async with CountyPeer(broker.settings("hub")).connected() as county:
@@ -190,12 +128,14 @@ async def test_the_broker_may_lose_everything(broker, station):
 
 
 async def test_a_station_that_dies_is_told_by_its_last_will(mosquitto, station):
-    async with CountyPeer(mosquitto.settings("hub")).connected() as county:
-        async with station(mosquitto.settings(STATION)) as clinic:
-            await until(lambda: clinic.uplink.online and county.statuses, "online")
-            clinic.uplink._client._ready.shutdown(2)  # the cable is cut: no goodbye
-            await until(lambda: any(not s.online for s in county.statuses), "the last will")
-            await until(lambda: county.statuses[-1].online, "and back")
+    async with (
+        CountyPeer(mosquitto.settings("hub")).connected() as county,
+        station(mosquitto.settings(STATION)) as clinic,
+    ):
+        await until(lambda: clinic.uplink.online and county.statuses, "online")
+        clinic.uplink._client._ready.shutdown(2)  # the cable is cut: no goodbye
+        await until(lambda: any(not s.online for s in county.statuses), "the last will")
+        await until(lambda: county.statuses[-1].online, "and back")
 
 
 # --- silence ---
@@ -216,137 +156,22 @@ async def test_no_receipt_means_to_connect_anew_and_send_again(mosquitto, statio
             assert (await clinic.outbox.state_of("a")).attempts >= 2
 
 
-@contextlib.asynccontextmanager
-async def listener(settings, talk):
-    """A server with the broker's certificate and its own idea of MQTT."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=settings.ca_file)
-    folder = settings.ca_file.rsplit("/", 2)[0]
-    context.load_cert_chain(f"{folder}/broker/broker.crt", f"{folder}/broker/broker.key")
-    context.verify_mode = ssl.CERT_REQUIRED
-    connections, tasks = [], set()
-
-    async def serve(reader, writer):
-        connections.append(writer)
-        tasks.add(asyncio.current_task())
-        with contextlib.suppress(OSError, asyncio.CancelledError, asyncio.IncompleteReadError):
-            await talk(reader, writer)
-        writer.close()
-
-    server = await asyncio.start_server(serve, settings.host, settings.port, ssl=context)
-    try:
-        yield connections
-    finally:
-        server.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await server.wait_closed()
-
-
-@pytest.fixture
-def mute_settings(certificates_folder, free_port):
-    from conftest import RunningBroker
-
-    return RunningBroker("mosquitto", certificates_folder, port=free_port).settings(STATION)
-
-
-async def silence(reader, writer):
-    while await reader.read(4096):
-        pass
-
-
-async def accept_then_silence(reader, writer):
-    """CONNACK, SUBACK and the PUBACKs of hello and status; then not a byte."""
-    while True:
-        first = (await reader.readexactly(1))[0]
-        length = shift = 0
-        while True:
-            byte = (await reader.readexactly(1))[0]
-            length |= (byte & 127) << shift
-            shift += 7
-            if byte < 128:
-                break
-        packet = await reader.readexactly(length)
-        if first >> 4 == 1:
-            writer.write(b"\x20\x02\x00\x00")
-        elif first >> 4 == 8:
-            writer.write(b"\x90\x03" + packet[:2] + b"\x01")
-        elif first >> 4 == 3:
-            topic_length = int.from_bytes(packet[:2], "big")
-            if b"/up/" not in packet[2 : 2 + topic_length]:
-                writer.write(b"\x40\x02" + packet[2 + topic_length : 4 + topic_length])
-
-
-@pytest.mark.parametrize("talk", [silence, accept_then_silence])
-async def test_a_broker_that_accepts_and_then_says_nothing_is_left(mute_settings, station, talk):
-    timing = Timing(connect_s=0.5, puback_s=0.5, receipt_s=0.5, backoff_first_s=0.02, backoff_most_s=0.05)
-    async with listener(mute_settings, talk) as connections, station(mute_settings, timing) as clinic:
-        await clinic.append("a")
-        await until(lambda: len(connections) >= 3, "three connections")
-        assert (await clinic.outbox.state_of("a")).state == "saved"
-
-
-async def test_a_server_that_never_shakes_hands_is_left(mute_settings, station):
-    timing = Timing(connect_s=0.3, backoff_first_s=0.02, backoff_most_s=0.05)
-    accepted = []
-    server = await asyncio.start_server(
-        lambda _, w: accepted.append(w), mute_settings.host, mute_settings.port
-    )
-    async with server, station(mute_settings, timing) as clinic:
-        await until(lambda: len(accepted) >= 2, "two connections")
-        assert "did not answer within 0.3 s" in clinic.uplink.last_error
-        for writer in accepted:
-            writer.close()
-
-
-# --- refusals say their reason ---
-
-
-async def test_a_strangers_certificate_is_refused_and_says_so(broker, station):
-    async with station(broker.settings("stranger")) as clinic:
-        await until(lambda: clinic.uplink.last_error, "an error", seconds=5)
-        assert "certificate" in clinic.uplink.last_error
-        assert not clinic.uplink.online
-
-
-async def test_a_county_that_is_not_ours_is_refused(mosquitto, station, certificates_folder):
-    other = str(certificates_folder / "other" / "ca.crt")
-    settings = mosquitto.settings(STATION).model_copy(update={"ca_file": other})
-    async with station(settings) as clinic:
-        await until(lambda: clinic.uplink.last_error, "an error")
-        assert "CERTIFICATE_VERIFY_FAILED" in clinic.uplink.last_error
-
-
-async def test_a_broker_of_another_name_is_refused(mosquitto, station):
-    settings = mosquitto.settings(STATION).model_copy(update={"host": "127.0.0.2"})
-    async with station(settings) as clinic:
-        await until(lambda: clinic.uplink.last_error, "an error")
-
-
-async def test_missing_files_are_named(mute_settings, station, caplog):
-    settings = mute_settings.model_copy(update={"cert_file": "/nowhere/station.crt"})
-    async with station(settings) as clinic:
-        await until(lambda: clinic.uplink.last_error, "an error")
-        await asyncio.sleep(0.3)
-        assert "/nowhere/station.crt cannot be used" in clinic.uplink.last_error
-    down = [r for r in caplog.records if "is down" in r.getMessage() and r.levelname == "WARNING"]
-    assert len(down) == 1  # an outage is told once, however often it is tried
-
-
 # --- lanes ---
 
 
 async def test_an_urgent_message_overtakes_a_large_one_in_the_middle(mosquitto, station):
-    async with CountyPeer(mosquitto.settings("hub")).connected() as county:
-        async with station(mosquitto.settings(STATION), run=False) as clinic:
-            large = await clinic.append("large", "bulk", size=2_000_000)
-            async with asyncio.TaskGroup() as group:
-                task = group.create_task(clinic.uplink.run())
-                await until(lambda: len(county.frames) >= 3, "the large one began")
-                urgent = await clinic.append("urgent", "urgent")
-                await clinic.received("urgent")
-                await clinic.received("large")
-                task.cancel()
+    async with (
+        CountyPeer(mosquitto.settings("hub")).connected() as county,
+        station(mosquitto.settings(STATION), run=False) as clinic,
+    ):
+        large = await clinic.append("large", "bulk", size=2_000_000)
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(clinic.uplink.run())
+            await until(lambda: len(county.frames) >= 3, "the large one began")
+            urgent = await clinic.append("urgent", "urgent")
+            await clinic.received("urgent")
+            await clinic.received("large")
+            task.cancel()
     order = [frame.header.mid for _, frame in county.frames]
     assert order.index(urgent.mid) < len(order) - 1  # before the end of the large one
     sent = [frame.k for _, frame in county.frames if frame.header.mid == large.mid]
@@ -407,39 +232,45 @@ async def test_retry_and_reject(mosquitto, station):
 
 
 async def test_the_live_lane_is_lossy_and_never_waits(mosquitto, station):
-    async with CountyPeer(mosquitto.settings("hub")).connected() as county:
-        async with station(mosquitto.settings(STATION)) as clinic:
-            assert not clinic.uplink.live("ecg", b"offline")
-            await until(lambda: clinic.uplink.online, "online")
-            taken = [clinic.uplink.live("ecg", b"%d" % i) for i in range(100)]
-            assert 0 < sum(taken) < 100
-            await until(lambda: len(county.live) == sum(taken), "all that were taken")
-            assert county.live[0] == ("ecg", b"0")
-            assert clinic.uplink.live_dropped == 100 - sum(taken) + 1
+    async with (
+        CountyPeer(mosquitto.settings("hub")).connected() as county,
+        station(mosquitto.settings(STATION)) as clinic,
+    ):
+        assert not clinic.uplink.live("ecg", b"offline")
+        await until(lambda: clinic.uplink.online, "online")
+        taken = [clinic.uplink.live("ecg", b"%d" % i) for i in range(100)]
+        assert 0 < sum(taken) < 100
+        await until(lambda: len(county.live) == sum(taken), "all that were taken")
+        assert county.live[0] == ("ecg", b"0")
+        assert clinic.uplink.live_dropped == 100 - sum(taken) + 1
 
 
 async def test_status_on_demand(mosquitto, station):
-    async with CountyPeer(mosquitto.settings("hub")).connected() as county:
-        async with station(mosquitto.settings(STATION)) as clinic:
-            assert not await clinic.uplink.publish_status(StationStatus(online=True, waiting=7))
-            await until(lambda: clinic.uplink.online, "online")
-            assert await clinic.uplink.publish_status(StationStatus(online=True, waiting=8))
-            await until(lambda: county.statuses[-1].waiting == 8, "the status")
+    async with (
+        CountyPeer(mosquitto.settings("hub")).connected() as county,
+        station(mosquitto.settings(STATION)) as clinic,
+    ):
+        assert not await clinic.uplink.publish_status(StationStatus(online=True, waiting=7))
+        await until(lambda: clinic.uplink.online, "online")
+        assert await clinic.uplink.publish_status(StationStatus(online=True, waiting=8))
+        await until(lambda: county.statuses[-1].waiting == 8, "the status")
 
 
 async def test_garbage_from_the_hub_is_kept_and_the_link_holds(mosquitto, station):
-    async with CountyPeer(mosquitto.settings("hub")).connected() as county:
-        async with station(mosquitto.settings(STATION)) as clinic:
-            await until(lambda: clinic.uplink.online, "online")
-            await county.client.publish(topics.build("down", STATION, "prompt"), b"garbage", qos=1)
-            await county.client.publish(topics.build("down_receipt", STATION), b"", qos=1)
-            await county.client.publish(f"mt/1/{STATION}/down/kettle", b"x", qos=1)
-            wrong = ReportOpened(report_id="r", exam_id="e", opened_by="x", opened_ns=1)
-            await county.publish("down_receipt", "", wrong)
-            await clinic.append("a")
-            await clinic.received("a")
-            assert await clinic.inbox.refused() == 4
-            assert len(county.hellos) == 1
+    async with (
+        CountyPeer(mosquitto.settings("hub")).connected() as county,
+        station(mosquitto.settings(STATION)) as clinic,
+    ):
+        await until(lambda: clinic.uplink.online, "online")
+        await county.client.publish(topics.build("down", STATION, "prompt"), b"garbage", qos=1)
+        await county.client.publish(topics.build("down_receipt", STATION), b"", qos=1)
+        await county.client.publish(f"mt/1/{STATION}/down/kettle", b"x", qos=1)
+        wrong = ReportOpened(report_id="r", exam_id="e", opened_by="x", opened_ns=1)
+        await county.publish("down_receipt", "", wrong)
+        await clinic.append("a")
+        await clinic.received("a")
+        assert await clinic.inbox.refused() == 4
+        assert len(county.hellos) == 1
 
 
 def test_backoff_doubles_up_to_its_bound():
