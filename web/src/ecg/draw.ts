@@ -144,10 +144,34 @@ function drawCell(g: Context, ink: Ink, paper: Paper, cell: Cell, trace: Trace, 
   }
 }
 
+/** What stands at the bottom right of every picture: speed, gain, bandwidth, kind of columns. */
+export interface Note {
+  text: string
+  /** A narrower filter is on: bold, with ▲. */
+  bold: boolean
+}
+
+function drawNote(g: Context, ink: Ink, paper: Paper, note: Note): void {
+  g.font = `${note.bold ? 700 : 400} ${12 * paper.dpr}px ${ink.font}`
+  g.fillStyle = note.bold ? ink.text : ink.caption
+  g.textAlign = 'right'
+  const text = note.bold ? `▲ ${note.text}` : note.text
+  g.fillText(text, paper.width - 2 * paper.pxPerMm, paper.height - 1.4 * paper.pxPerMm)
+  g.textAlign = 'left'
+}
+
 /** Paint the whole content of `paper`; with no trace, grid, labels and calibration alone. */
-export function drawPaper(g: Context, ink: Ink, paper: Paper, trace: Trace | null, words: PaperWords): void {
+export function drawPaper(
+  g: Context,
+  ink: Ink,
+  paper: Paper,
+  trace: Trace | null,
+  words: PaperWords,
+  note: Note | null = null,
+): void {
   drawGrid(g, ink, paper.pxPerMm, paper.dpr, paper.width, paper.height)
   drawLabels(g, ink, paper)
+  if (note) drawNote(g, ink, paper, note)
   if (!trace) return
   for (const cell of paper.cells) drawCell(g, ink, paper, cell, trace, words)
 }

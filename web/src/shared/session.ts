@@ -42,8 +42,7 @@ export async function resume(): Promise<void> {
 }
 
 export async function login(username: string, password: string): Promise<void> {
-  await ask('POST', '/api/login', { username, password })
-  enter(await ask<Me>('GET', '/api/me'))
+  enter(await ask<Me>('POST', '/api/login', { username, password }))
 }
 
 export async function logout(): Promise<void> {

@@ -1,0 +1,9 @@
+import { createApp } from 'vue'
+import 'element-plus/es/components/base/style/css'
+import '@/shared/tokens.css'
+import '@/shared/base.css'
+import { i18n, language, setLanguage } from '@/shared/i18n'
+import App from '@/console/App.vue'
+
+setLanguage(language())
+createApp(App).use(i18n).mount('#app')
