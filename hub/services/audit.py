@@ -115,11 +115,16 @@ def _append(session: Session) -> None:
 def verify(session: Session) -> Chain:
     """Walk the whole chain: every hash, every link, no hole, and the end where the head says it is."""
     previous, seq = FIRST, 0
-    lines = session.exec(select(AuditLine).order_by(col(AuditLine.seq)).execution_options(yield_per=1000))
-    for line in lines:
-        if line.seq != seq + 1 or line.previous != previous or line.hash != line.expected_hash():
-            return Chain(seq, seq + 1)
-        seq, previous = line.seq, line.hash
+    while True:
+        page = select(AuditLine).where(col(AuditLine.seq) > seq).order_by(col(AuditLine.seq)).limit(1000)
+        lines = session.exec(page).all()
+        for line in lines:
+            if line.seq != seq + 1 or line.previous != previous or line.hash != line.expected_hash():
+                return Chain(seq, seq + 1)
+            seq, previous = line.seq, line.hash
+            session.expunge(line)
+        if not lines:
+            break
     head = session.exec(select(AuditHead).where(AuditHead.id == 1)).one()
     whole = head.seq == seq and head.hash == previous
     return Chain(seq, None if whole else seq + 1)

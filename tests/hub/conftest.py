@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hub_county import furnish
 from sqlalchemy import Engine, create_engine, text
 
 from hub import db
@@ -91,3 +92,10 @@ def engine(database_url: str) -> Iterator[Engine]:
     db.migrate(engine)
     yield engine
     engine.dispose()
+
+
+@pytest.fixture
+def county(engine: Engine) -> Engine:
+    """The database with two stations and their organisations in it."""
+    furnish(engine)
+    return engine

@@ -43,10 +43,15 @@ def test_an_unmigrated_database_has_no_revision(database_url: str) -> None:
 def test_a_transaction_is_kept_when_the_block_ends_and_undone_when_it_raises(engine: Engine) -> None:
     with db.transaction(engine) as session:
         session.add(Organisation(id="A", name="甲", kind="village_clinic"))
-    with pytest.raises(RuntimeError), db.transaction(engine) as session:
-        session.add(Organisation(id="B", name="乙", kind="village_clinic"))
-        session.flush()
-        raise RuntimeError
+
+    def add_and_fail() -> None:
+        with db.transaction(engine) as session:
+            session.add(Organisation(id="B", name="乙", kind="village_clinic"))
+            session.flush()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        add_and_fail()
     with db.reading(engine) as session:
         assert list(session.exec(select(Organisation.id))) == ["A"]
 
