@@ -190,7 +190,7 @@ class ReceiptItem(Message):
     """First 8 bytes of the body's SHA-256; a copy is deleted only if they agree."""
     have: tuple[Count, ...] = ()
     """With st=parts: the parts already held."""
-    after_s: float = Field(default=0, ge=0, le=86400)
+    after_s: float = Field(default=0.0, ge=0, le=86400)
     """With st=retry: not before."""
     code: str = ""
     """With st=reject: a code of protocols.errors, or the receiver's own."""

@@ -31,7 +31,7 @@ class ReportMeasurement(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
     id: str
-    value: float | None
+    value: float | None = None
     edited_from: float | None = None
 
 

@@ -18,7 +18,7 @@ from protocols.station import BoxSettings
 QUIET_S = 0.3
 
 
-class Pipe:
+class Cable:
     """A cable in memory with a box at its far end; each read is what the box says next."""
 
     def __init__(self, box: Box | None, pieces: list[bytes | None] | None = None) -> None:
@@ -67,12 +67,12 @@ def box(strip) -> Box:
     return Box(strip, serial="BOX-0001", rates_hz=(500, 1000))
 
 
-def driver(pipe: Pipe, *, serial: str = "", rate_hz: int = 500) -> Ads1298Driver:
+def driver(pipe: Cable, *, serial: str = "", rate_hz: int = 500) -> Ads1298Driver:
     settings = BoxSettings(driver="ecg_ads1298", address="pipe:", serial=serial, rate_hz=rate_hz)
     return Ads1298Driver(settings, open_transport=pipe.at, quiet_s=QUIET_S)
 
 
-async def all_events(pipe: Pipe, **settings) -> list:
+async def all_events(pipe: Cable, **settings) -> list:
     async with driver(pipe, **settings) as opened:
         return [event async for event in opened]
 
@@ -82,7 +82,7 @@ def test_the_dictionary_leads_here():
 
 
 async def test_identity_first_then_every_sample_then_gone(box, strip):
-    pipe = Pipe(box, [None] * 40 + [b"cut"])
+    pipe = Cable(box, [None] * 40 + [b"cut"])
     info, *events, gone = await all_events(pipe, serial="BOX-0001")
     assert info == BoxInfo("BOX-0001", "sim-1", 500, codec.LEADS, 1.0, (500, 1000))
     assert gone == Gone("unplugged")
@@ -96,26 +96,26 @@ async def test_identity_first_then_every_sample_then_gone(box, strip):
 
 
 async def test_runs_at_the_rate_in_the_settings(box):
-    info, *events = await all_events(Pipe(box, [None, None, b"cut"]), rate_hz=1000)
+    info, *events = await all_events(Cable(box, [None, None, b"cut"]), rate_hz=1000)
     assert info.rate_hz == 1000
     assert {e.counts.shape for e in events if isinstance(e, Samples)} == {(8, 50)}
 
 
 async def test_another_box_is_refused_before_any_sample(box):
     with pytest.raises(WrongSerial) as caught:
-        await all_events(Pipe(box, [None] * 3), serial="BOX-0002")
+        await all_events(Cable(box, [None] * 3), serial="BOX-0002")
     assert (caught.value.expected, caught.value.found) == ("BOX-0002", "BOX-0001")
 
 
 async def test_a_rate_the_box_lacks_is_refused(strip):
     box = Box(strip, serial="BOX-0001", rates_hz=(500,))
     with pytest.raises(WrongRate) as caught:
-        await all_events(Pipe(box), rate_hz=1000)
+        await all_events(Cable(box), rate_hz=1000)
     assert (caught.value.wanted, caught.value.offered) == (1000, (500,))
 
 
 async def test_nobody_answers_and_is_asked_again():
-    pipe = Pipe(None)
+    pipe = Cable(None)
     settings = BoxSettings(driver="ecg_ads1298", address="pipe:")
     with pytest.raises(BoxSilent):
         async with Ads1298Driver(settings, open_transport=pipe.at, quiet_s=0.7) as opened:
@@ -124,12 +124,12 @@ async def test_nobody_answers_and_is_asked_again():
 
 
 async def test_silence_is_gone(box):
-    *_, last = await all_events(Pipe(box, [None] * 3))
+    *_, last = await all_events(Cable(box, [None] * 3))
     assert last == Gone("no samples for 0.3 s")
 
 
 async def test_noise_without_samples_is_gone_too(box):
-    class Noisy(Pipe):
+    class Noisy(Cable):
         async def read(self, most: int) -> bytes:
             if self.answers or not self.box.interval_s or self.pieces:
                 return await super().read(most)
@@ -142,7 +142,7 @@ async def test_noise_without_samples_is_gone_too(box):
 
 
 async def test_damage_is_said_and_the_rest_arrives(box):
-    pipe = Pipe(box, [None, b"\xa5garbage", None, b"cut"])
+    pipe = Cable(box, [None, b"\xa5garbage", None, b"cut"])
     events = await all_events(pipe)
     assert [e.first_sample for e in events if isinstance(e, Samples)] == [0, 25]
     assert [e.size for e in events if isinstance(e, BadFrame)] == [8]
@@ -150,13 +150,13 @@ async def test_damage_is_said_and_the_rest_arrives(box):
 
 async def test_a_box_that_restarts_ends_the_connection(box):
     restarted = codec.encode_info("BOX-0001", "sim-1", 0, [500, 1000], 1.0)
-    *_, last = await all_events(Pipe(box, [None, restarted, None]))
+    *_, last = await all_events(Cable(box, [None, restarted, None]))
     assert last == Gone("the box restarted")
 
 
 async def test_what_an_earlier_connection_left_on_the_line_is_not_ours(box):
     box.hear(codec.encode_start(500))
-    pipe = Pipe(box, [None, b"cut"])
+    pipe = Cable(box, [None, b"cut"])
     pipe.answers += b"".join(frame for _ in range(3) for frame in box.speak())
     info, *events = await all_events(pipe)
     assert isinstance(info, BoxInfo)
@@ -164,7 +164,7 @@ async def test_what_an_earlier_connection_left_on_the_line_is_not_ours(box):
 
 
 async def test_cancelling_stops_the_box_and_closes(box):
-    pipe = Pipe(box, [None] * 2)
+    pipe = Cable(box, [None] * 2)
 
     async def run() -> None:
         async with driver(pipe) as opened:
