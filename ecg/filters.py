@@ -15,6 +15,8 @@ _CHUNK = 64
 _RESTART_S = 1.0
 """After a gap this long the electrode may sit on another offset: the filter starts anew."""
 _NOTCH_WIDTH_HZ = 2.0
+_HIGHEST = 0.45
+"""Share of the sampling rate up to which a cut can be made."""
 
 Matrix = NDArray[np.float64]
 
@@ -36,15 +38,13 @@ BANDS: dict[str, Band] = {
 }
 
 
-def _highpass_section(rate_hz: float, cut_hz: float) -> Matrix:
-    """One pole (time constant 3.2 s at 0.05 Hz), bilinear; [b0 b1 b2 1 a1 a2]."""
-    k = np.tan(np.pi * cut_hz / rate_hz)
+def _highpass_section(k: float) -> Matrix:
+    """One pole (time constant 3.2 s at 0.05 Hz), bilinear, k = tan(π cut/rate); [b0 b1 b2 1 a1 a2]."""
     return np.array([1 / (1 + k), -1 / (1 + k), 0, 1, (k - 1) / (1 + k), 0])
 
 
-def _lowpass_section(rate_hz: float, cut_hz: float) -> Matrix:
-    """Butterworth of second order, bilinear."""
-    k = np.tan(np.pi * cut_hz / rate_hz)
+def _lowpass_section(k: float) -> Matrix:
+    """Butterworth of second order, bilinear, k = tan(π cut/rate)."""
     norm = 1 / (1 + np.sqrt(2) * k + k * k)
     b0 = k * k * norm
     return np.array([b0, 2 * b0, b0, 1, 2 * (k * k - 1) * norm, (1 - np.sqrt(2) * k + k * k) * norm])
@@ -68,18 +68,17 @@ def sections(
     """Second-order sections (n, 6) of a display filter.
 
     `twice` is for forward-backward use: the cuts are moved so that both passes together are −3 dB at the
-    asked frequency. A cut the sampling rate cannot carry (≥ 0.45 of it) is left out.
+    asked frequency. A cut the sampling rate cannot carry is left out.
     """
     rows: list[Matrix] = []
+    half = np.sqrt(2) - 1  # each pass is then −1.5 dB at the cut
     if highpass_hz:
-        rows.append(
-            _highpass_section(rate_hz, highpass_hz * (np.sqrt(2) - 1) ** 0.5 if twice else highpass_hz)
-        )
-    if lowpass_hz:
-        cut_hz = lowpass_hz / (np.sqrt(2) - 1) ** 0.25 if twice else lowpass_hz
-        if cut_hz < 0.45 * rate_hz:
-            rows.append(_lowpass_section(rate_hz, cut_hz))
-    if notch_hz and notch_hz < 0.45 * rate_hz:
+        k = np.tan(np.pi * highpass_hz / rate_hz)
+        rows.append(_highpass_section(k * half**0.5 if twice else k))
+    if lowpass_hz and lowpass_hz < _HIGHEST * rate_hz:
+        k = np.tan(np.pi * lowpass_hz / rate_hz)
+        rows.append(_lowpass_section(k / half**0.25 if twice else k))
+    if notch_hz and notch_hz < _HIGHEST * rate_hz:
         rows.append(_notch_section(rate_hz, notch_hz, _NOTCH_WIDTH_HZ))
     return np.array(rows).reshape(-1, 6)
 
@@ -218,6 +217,7 @@ def stored(
             part[0] = np.interp(at, at[mask[0]], part[0, mask[0]])
         part -= np.median(part, axis=1, keepdims=True)
         pad = min(end - start - 1, round(4 * rate_hz))
-        filtered = sosfiltfilt(sos, part, axis=1, padlen=pad)
+        # Even mirroring: about an odd mirror, the last sample's noise would be a step in the mean.
+        filtered = sosfiltfilt(sos, part, axis=1, padtype="even", padlen=pad)
         out[rows, start:end] = np.where(mask, filtered, np.nan)
     return out

@@ -15,7 +15,10 @@ import lzma
 import re
 import tarfile
 import tempfile
-from collections.abc import Mapping, Sequence
+import threading
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,6 +41,10 @@ _NAME = re.compile(r"^[A-Za-z0-9_-]{1,64}$")
 _FILE_NAME = re.compile(r"^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}$")
 _START = "maitong start_ns "
 _UV_PER_UNIT = {"mv": 1000.0, "uv": 1.0, "µv": 1.0, "μv": 1.0, "v": 1e6, "nv": 1e-3}
+_INVALID = {"16": -(2**15), "24": -(2**23), "32": -(2**31), "61": -(2**15), "80": -(2**7)}
+_INVALID |= {"160": -(2**15), "212": -(2**11), "310": -(2**9), "311": -(2**9)}
+_INVALID |= {"508": -(2**7), "516": -(2**15), "524": -(2**23)}
+"""What stands for a missing sample in each WFDB format; format 8 has nothing."""
 _WHAT_WFDB_RAISES = (
     ValueError,
     LookupError,
@@ -119,6 +126,23 @@ class Annotations:
     """WFDB's aux text, '' where there is none."""
 
 
+_one_at_a_time = threading.Lock()
+
+
+@contextmanager
+def wfdb_library() -> Iterator[Any]:
+    """The wfdb library, loaded when first needed.
+
+    It uses what pandas calls deprecated, which is not our caller's affair: such warnings are silenced
+    inside. Python's warning filters are the process's own, so two threads take turns.
+    """
+    with _one_at_a_time, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import wfdb
+
+        yield wfdb
+
+
 def _format_of(counts: NDArray[np.int32]) -> str:
     """The smallest WFDB format that holds these counts and still has a value left for missing."""
     present = counts[counts != MISSING]
@@ -153,9 +177,6 @@ def write(recording: Recording, folder: Path) -> list[Path]:
 
     Samples come back bit for bit (`read`). Raises RecordMismatchError if the recording contradicts itself.
     """
-    import wfdb
-    from wfdb.io._signal import INVALID_SAMPLE_VALUE
-
     _check(recording)
     n_leads, n = recording.counts.shape
     groups = [slice(i, min(i + MOST_LEADS_PER_FILE, n_leads)) for i in range(0, n_leads, MOST_LEADS_PER_FILE)]
@@ -165,7 +186,7 @@ def write(recording: Recording, folder: Path) -> list[Path]:
     for number, group in enumerate(groups):
         fmt = _format_of(recording.counts[group])
         part = stored[:, group]
-        part[part == MISSING] = INVALID_SAMPLE_VALUE[fmt]
+        part[part == MISSING] = _INVALID[fmt]
         formats += [fmt] * part.shape[1]
         suffix = "dat" if fmt == "32" else "flac"
         file_name = (
@@ -175,28 +196,29 @@ def write(recording: Recording, folder: Path) -> list[Path]:
     start = datetime.datetime.fromtimestamp(recording.start_ns // 10**9, datetime.UTC).replace(
         microsecond=recording.start_ns % 10**9 // 1000
     )
-    record = wfdb.Record(
-        record_name=recording.name,
-        n_sig=n_leads,
-        fs=recording.rate_hz,
-        sig_len=n,
-        base_date=start.date(),
-        base_time=start.time(),
-        file_name=names,
-        fmt=formats,
-        adc_gain=[1000.0 / u for u in recording.uv_per_count],
-        baseline=[0] * n_leads,
-        units=["mV"] * n_leads,
-        adc_res=[{"516": 16, "524": 24, "32": 32}[f] for f in formats],
-        adc_zero=[0] * n_leads,
-        init_value=[int(v) for v in stored[0]],
-        checksum=[int(v) % 65536 for v in stored.sum(axis=0)],
-        block_size=[0] * n_leads,
-        sig_name=list(recording.leads),
-        d_signal=stored,
-        comments=[f"{_START}{recording.start_ns}", *recording.comments],
-    )
-    record.wrsamp(write_dir=str(folder))
+    with wfdb_library() as wfdb:
+        record = wfdb.Record(
+            record_name=recording.name,
+            n_sig=n_leads,
+            fs=recording.rate_hz,
+            sig_len=n,
+            base_date=start.date(),
+            base_time=start.time(),
+            file_name=names,
+            fmt=formats,
+            adc_gain=[1000.0 / u for u in recording.uv_per_count],
+            baseline=[0] * n_leads,
+            units=["mV"] * n_leads,
+            adc_res=[{"516": 16, "524": 24, "32": 32}[f] for f in formats],
+            adc_zero=[0] * n_leads,
+            init_value=[int(v) for v in stored[0]],
+            checksum=[int(v) % 65536 for v in stored.sum(axis=0)],
+            block_size=[0] * n_leads,
+            sig_name=list(recording.leads),
+            d_signal=stored,
+            comments=[f"{_START}{recording.start_ns}", *recording.comments],
+        )
+        record.wrsamp(write_dir=str(folder))
     return [folder / f"{recording.name}.hea", *(folder / name for name in dict.fromkeys(names))]
 
 
@@ -242,8 +264,6 @@ def digest(files: Mapping[str, bytes]) -> bytes:
 
 def _load(folder: Path, name: str) -> Any:
     """wfdb's record with digital signals, every promise of its header checked first. Raises RecordError."""
-    import wfdb
-
     header = folder / f"{name}.hea"
     if not header.is_file():
         raise RecordMissingError(f"{header.name} is missing")
@@ -251,7 +271,8 @@ def _load(folder: Path, name: str) -> Any:
         if not (folder / file_name).is_file():
             raise RecordMissingError(f"signal file {file_name} is missing")
     try:
-        head = wfdb.rdheader(str(folder / name))
+        with wfdb_library() as wfdb:
+            head = wfdb.rdheader(str(folder / name))
         n_signals, length, rate = int(head.n_sig), int(head.sig_len or 0), float(head.fs)
         frames = [int(k) for k in head.samps_per_frame]
     except _WHAT_WFDB_RAISES as error:
@@ -261,7 +282,8 @@ def _load(folder: Path, name: str) -> Any:
             f"{header.name}: {n_signals} signals × {length} samples at {rate} Hz, {frames} a frame"
         )
     try:
-        record = wfdb.rdrecord(str(folder / name), physical=False)
+        with wfdb_library() as wfdb:
+            record = wfdb.rdrecord(str(folder / name), physical=False)
         shape = record.d_signal.shape
     except _WHAT_WFDB_RAISES as error:
         raise RecordBrokenError(f"the signals of {name} cannot be read: {error}") from error
@@ -272,10 +294,8 @@ def _load(folder: Path, name: str) -> Any:
 
 def _counts(record: Any) -> NDArray[np.int64]:
     """(n_leads, n), baseline taken off, MISSING where the format's invalid value stands."""
-    from wfdb.io._signal import INVALID_SAMPLE_VALUE
-
     raw = record.d_signal.T.astype(np.int64)
-    invalid = [INVALID_SAMPLE_VALUE.get(fmt) for fmt in record.fmt]
+    invalid = [_INVALID.get(fmt) for fmt in record.fmt]
     counts: NDArray[np.int64] = raw - np.array([int(b) for b in record.baseline], dtype=np.int64)[:, None]
     for row, value in enumerate(invalid):
         if value is not None:
@@ -397,20 +417,19 @@ def write_annotations(
     folder: Path, name: str, extension: str, annotations: Annotations, rate_hz: float
 ) -> Path:
     """Write NAME.EXTENSION in WFDB form; its path. Raises RecordMismatchError for unknown symbols."""
-    import wfdb
-
     if not _NAME.match(name) or not re.fullmatch(r"[A-Za-z0-9_]{1,20}", extension):
         raise RecordMismatchError(f"'{name}.{extension}' cannot be an annotation file")
     try:
-        wfdb.wrann(
-            name,
-            extension,
-            np.asarray(annotations.samples, dtype=np.int64),
-            symbol=list(annotations.symbols),
-            aux_note=list(annotations.notes) or None,
-            fs=rate_hz,
-            write_dir=str(folder),
-        )
+        with wfdb_library() as wfdb:
+            wfdb.wrann(
+                name,
+                extension,
+                np.asarray(annotations.samples, dtype=np.int64),
+                symbol=list(annotations.symbols),
+                aux_note=list(annotations.notes) or None,
+                fs=rate_hz,
+                write_dir=str(folder),
+            )
     except _WHAT_WFDB_RAISES as error:
         raise RecordMismatchError(f"these annotations cannot be written: {error}") from error
     return folder / f"{name}.{extension}"
@@ -418,12 +437,11 @@ def write_annotations(
 
 def read_annotations(folder: Path, name: str, extension: str) -> Annotations:
     """The annotation file NAME.EXTENSION in folder. Raises RecordError."""
-    import wfdb
-
     if not (folder / f"{name}.{extension}").is_file():
         raise RecordMissingError(f"{name}.{extension} is missing")
     try:
-        marks = wfdb.rdann(str(folder / name), extension)
+        with wfdb_library() as wfdb:
+            marks = wfdb.rdann(str(folder / name), extension)
         samples = np.asarray(marks.sample, dtype=np.int64)
         notes = tuple(str(n).rstrip("\0") for n in marks.aux_note) if marks.aux_note else ()
         return Annotations(samples, tuple(str(s) for s in marks.symbol), notes)
