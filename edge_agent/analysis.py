@@ -153,20 +153,20 @@ class Analyser:
         )
 
     async def _exchange(self, line: bytes) -> bytes:
-        reply = b""
-        for _ in range(2):  # the process may have left, idle, in the moment it was asked
+        while True:
+            before = self._process
             process = await self._running()
             assert process.stdin is not None
             assert process.stdout is not None
+            reply = b""
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 process.stdin.write(line)
                 await process.stdin.drain()
                 reply = await process.stdout.readline()
-            if reply:
+            # An old process may have left, idle, in the moment it was asked; a fresh one has not.
+            if reply or process is not before:
                 return reply
-            if await process.wait() != 0:
-                return reply
-        return reply
+            await self._end()
 
     async def _end(self) -> int | None:
         process, self._process = self._process, None
