@@ -388,7 +388,7 @@ def remember_passwords(file: Path) -> dict[str, str]:
     people = [*(c.person for c in CLINICS), *HUB_PEOPLE]
     known: dict[str, str] = json.loads(file.read_text()) if file.exists() else {}
     for person in people:
-        known.setdefault(person.username, f"{secrets.randbelow(10**8):08d}")
+        known.setdefault(person.username, f"{secrets.randbelow(10**10):010d}")
     file.touch(mode=0o600)
     file.write_text(json.dumps(known))
     return known

@@ -7,6 +7,8 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from protocols.station import BoxSettings
 from provisioning import broker, enrol, inventory
 from provisioning.errors import ProvisioningError
@@ -52,10 +54,7 @@ def _new_station(options: argparse.Namespace, now: datetime) -> Path:
         if not secret:
             raise ProvisioningError(f"--account {username}: put the password into the variable {variable}")
         accounts.append((username, name, role, secret))
-    boxes = tuple(
-        BoxSettings.model_validate(dict(pair.split("=", 1) for pair in text.split(",")))
-        for text in options.box
-    )
+    boxes = tuple(_box(text) for text in options.box)
     return enrol.make_station(
         options.county,
         inventory.Station(id=options.id, name=options.name, organisation=options.organisation),
@@ -67,6 +66,18 @@ def _new_station(options: argparse.Namespace, now: datetime) -> Path:
         page_port=options.page_port,
         duty_phone=options.duty_phone,
     )
+
+
+def _box(text: str) -> BoxSettings:
+    """driver=…,address=…,serial=…,rate_hz=… as settings. Raises ProvisioningError."""
+    fields: dict[str, object] = dict(pair.split("=", 1) for pair in text.split(",") if "=" in pair)
+    if "rate_hz" in fields:
+        fields["rate_hz"] = int(str(fields["rate_hz"]))
+    try:
+        return BoxSettings.model_validate(fields)
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        raise ProvisioningError(f"--box: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
 def _parser() -> argparse.ArgumentParser:

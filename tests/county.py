@@ -197,6 +197,11 @@ class StationClient(Client):
         exams = self.get("/api/exams?day=today")["items"]
         return {a["recording_id"]: a | {"exam_id": e["exam_id"]} for e in exams for a in e["attempts"]}
 
+    def received(self, recording_id: str) -> Any:
+        """The attempt once the county has committed it, else None."""
+        attempt = self.attempts().get(recording_id)
+        return attempt if attempt and attempt["state"] == "received" else None
+
 
 class HubClient(Client):
     """What the reading room does, without the browser."""

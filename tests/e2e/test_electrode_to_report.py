@@ -77,7 +77,7 @@ def test_the_record_in_the_hub_is_what_the_box_sent_sample_for_sample(county, tm
     station.until_streaming()
     exam_id = station.new_exam()["exam_id"]
     recording_id = station.start_capture(exam_id)
-    until(lambda: station.attempts()[recording_id]["state"] == "received", 60, "the county has it")
+    until(lambda: station.received(recording_id), 60, "the county has it")
 
     path = reader.files(recording_id, tmp_path)
 

@@ -36,18 +36,13 @@ def test_a_killed_process_loses_and_doubles_nothing(county, rounds, part, moment
         if part == "BOX-0001":  # the next box begins its log anew
             wire = shutil.copy(wire, tmp_path / "wire.i32")
 
-        saved = until(lambda: arrived(station, recording_id), 90, f"{part}: the county has committed it")
+        saved = until(lambda: station.received(recording_id), 90, f"{part}: the county has committed it")
         found = committed(reader, exam_id, recording_id)
 
         assert [r["recording_id"] for r in found] == [recording_id], "exactly one copy at the hub"
         assert len([a for a in station.attempts() if a == recording_id]) == 1
         assert saved["state"] == "received"
         compare_with_the_wire(wire, reader, recording_id, tmp_path)
-
-
-def arrived(station, recording_id):
-    attempt = station.attempts().get(recording_id)
-    return attempt if attempt and attempt["state"] == "received" else None
 
 
 def committed(reader, exam_id, recording_id):
@@ -76,7 +71,7 @@ def test_a_report_signed_while_the_station_is_dead_arrives_once(county, rounds):
         station.until_streaming()
         exam_id = station.new_exam()["exam_id"]
         recording_id = station.start_capture(exam_id)
-        until(lambda: arrived(station, recording_id), 60, "the county has it")
+        until(lambda: station.received(recording_id), 60, "the county has it")
         county.kill(STATION)
         signed = reader.sign(exam_id)
 
@@ -94,7 +89,7 @@ def test_a_hub_killed_at_the_signature_has_signed_or_has_not(county, rounds):
         station.until_streaming()
         exam_id = station.new_exam()["exam_id"]
         recording_id = station.start_capture(exam_id)
-        until(lambda: arrived(station, recording_id), 60, "the county has it")
+        until(lambda: station.received(recording_id), 60, "the county has it")
         signed = reader.sign(exam_id)
         county.kill("hub")
 
