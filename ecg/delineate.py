@@ -20,8 +20,9 @@ _QRS_OFF_SHARE = 0.06
 _QRS_ON_LEAD_S, _QRS_OFF_LAG_S = 0.013, 0.009
 _P_ON_LEAD_S, _P_OFF_LAG_S = 0.020, 0.015
 _T_OFF_LAG_S = 0.016
-"""How much wider cardiologists mark a wave than these thresholds find it: means over 100 LUDB records
-(earliest onset and latest end of twelve leads, one odd lead left out)."""
+"""How much wider cardiologists mark a wave than these thresholds find it: mean differences on the LUDB
+development records where both exist (98 with QRS, 76 with P, 95 with T). Reference: per beat the second
+earliest onset and second latest end of twelve leads. Fitted there, so the bias there is zero by making."""
 _LONGEST_BEFORE_S, _LONGEST_AFTER_S = 0.13, 0.19
 _T_END_LEADS = 85
 """Percentile over leads: the latest ends, less the odd one."""
