@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sqlmodel import Session
 
+from hub.clock import SECOND_NS
 from hub.notices import NoticeKind
 from hub.services import deliveries, recordings, reports, stations
 from protocols.envelope import Header
@@ -107,8 +108,7 @@ def _postpone(session: Session, arrival: Arrival, mid: bytes, after_s: float, co
     row = deliveries.by_mid(session, mid)
     if row is None or row.id is None or row.receiver_id != arrival.station_id:
         return False
-    seconds = min(max(after_s, 1.0), 3600.0) if math.isfinite(after_s) else 60.0
-    next_try_ns = arrival.now_ns + int(seconds * 1e9)
+    next_try_ns = arrival.now_ns + int(max(after_s, 1.0) * SECOND_NS)
     deliveries.retry(session, [row.id], code or "retry", next_try_ns=next_try_ns)
     return True
 
