@@ -1,7 +1,7 @@
 /** Cases of this station: today's list, the one being worked on, and every act on it. */
 import { reactive } from 'vue'
 import { ApiError, ask } from '@/shared/api'
-import { clear, draft, type Screen } from './draft'
+import { clear, draft, fillComplaint, type Screen } from './draft'
 import type { Complaint, Exam, Patient, Sex, Words } from './types'
 import { t } from './words'
 
@@ -74,6 +74,7 @@ export function leave(): void {
 
 export function open(exam: Exam): void {
   clear(exam.attempts.length > 0 || exam.report ? 'report' : 'capture')
+  fillComplaint(exam.complaint)
   adopt(exam)
 }
 

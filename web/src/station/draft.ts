@@ -3,7 +3,7 @@
  * or a language switch loses nothing. Erased when the case is done and at sign-out.
  */
 import { reactive, toRaw, watch } from 'vue'
-import type { Patient, Sex } from './types'
+import type { Complaint, Patient, Sex } from './types'
 
 export type Screen = 'home' | 'patient' | 'complaint' | 'capture' | 'report'
 export type Onset = 'now' | '30min' | '1h' | '2h' | 'pick' | 'unknown'
@@ -118,6 +118,20 @@ export async function restore(owner: string): Promise<void> {
 /** Begin a new case: nothing of the last one stays on the page. */
 export function clear(screen: Screen): void {
   Object.assign(draft, empty(), { owner: draft.owner, screen })
+}
+
+/** A case taken up again: its complaint stands in the form, so that going back to it changes nothing. */
+export function fillComplaint(complaint: Complaint): void {
+  const pain = complaint.symptoms.includes('chest_pain')
+  Object.assign(draft.complaintForm, {
+    symptoms: [...complaint.symptoms],
+    onset: complaint.onset_ns !== null ? 'pick' : pain ? 'unknown' : null,
+    onsetNs: complaint.onset_ns,
+    present: complaint.present,
+    presentAsked: complaint.present !== null,
+    history: [...complaint.history],
+    note: complaint.note,
+  } satisfies ComplaintForm)
 }
 
 /** Sign-out: nothing of anybody stays on the device. */

@@ -14,3 +14,8 @@ export function list(parts: readonly string[]): string {
 export function bytes(n: number): string {
   return n < 1024 ? `${n} B` : n < 1_048_576 ? `${(n / 1024).toFixed(1)} KB` : `${(n / 1_048_576).toFixed(1)} MB`
 }
+
+/** A unit as the language of the page writes it. */
+export function unit(text: string): string {
+  return language() === 'en' ? text.replace('次/', '/') : text
+}
