@@ -1,5 +1,5 @@
 /** Paints a stored trace on paper: grid, labels and calibration, traces. Nothing else ever goes over it. */
-import { type Block, type Lead, MISSING, RAIL } from '@/ecg/block'
+import { type Block, MISSING, RAIL } from '@/ecg/block'
 import { drawGrid, drawHatch, type Ink, traceWidth } from '@/ecg/ink'
 import {
   type Cell,
@@ -7,6 +7,7 @@ import {
   type Paper,
   baselineOf,
   calibrationPulse,
+  labelMm,
   runsOf,
   xOf,
   yOf,
@@ -30,51 +31,54 @@ type Context = CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D
 
 const DENSE = 16 // samples per device px up to which every sample is drawn
 
-function labelOf(cell: Cell): string {
-  return cell.inverted ? `−${cell.lead}` : cell.lead
-}
-
 function samplesOf(block: Block, cell: Cell): [number, number] {
   const from = Math.max(0, Math.ceil((cell.fromS + (cell.fromS > 0 ? LEAD_GAP_S : 0)) * block.rateHz))
   const to = Math.min(block.samples, Math.floor((cell.fromS + cell.seconds - LEAD_GAP_S) * block.rateHz))
   return [from, Math.max(from, to)]
 }
 
-function drawLabels(g: Context, ink: Ink, paper: Paper): void {
-  const px = 14 * paper.dpr
-  g.textBaseline = 'alphabetic'
-  g.textAlign = 'left'
-  for (const cell of paper.cells) {
-    const zero = baselineOf(paper, cell.row)
-    if (cell.first) {
-      g.strokeStyle = ink.trace
-      g.lineWidth = traceWidth(paper.pxPerMm, paper.dpr)
-      g.lineJoin = 'miter'
-      g.beginPath()
-      for (const [x, y] of calibrationPulse(paper, cell.row)) g.lineTo(x, y)
-      g.stroke()
-    } else {
-      const x = Math.round(xOf(paper, cell.fromS))
-      g.fillStyle = ink.trace
-      g.fillRect(x, zero - Math.round(2.5 * paper.pxPerMm), Math.max(1, paper.dpr), Math.round(5 * paper.pxPerMm))
-    }
-    g.font = `600 ${px}px ${ink.font}`
-    g.fillStyle = ink.text
-    g.fillText(labelOf(cell), xOf(paper, cell.fromS) + 1.2 * paper.pxPerMm, zero - 9.6 * paper.pxPerMm)
-  }
+/** Whether nothing at all was recorded where this cell looks. */
+function isAbsent(block: Block, cell: Cell): boolean {
+  const row = block.counts[block.leads.indexOf(cell.lead)]
+  const [from, to] = samplesOf(block, cell)
+  if (!row || to <= from) return true
+  for (let i = from; i < to; i++) if (row[i] !== MISSING) return false
+  return true
 }
 
-function drawAbsent(g: Context, ink: Ink, paper: Paper, cell: Cell, words: PaperWords, off: boolean): void {
-  const half = 3 * paper.pxPerMm
+function drawMarks(g: Context, ink: Ink, paper: Paper, cell: Cell): void {
+  if (cell.first) {
+    g.strokeStyle = ink.trace
+    g.lineWidth = traceWidth(paper.pxPerMm, paper.dpr)
+    g.lineJoin = 'miter'
+    g.beginPath()
+    for (const [x, y] of calibrationPulse(paper, cell.row)) g.lineTo(x, y)
+    g.stroke()
+    return
+  }
+  const x = Math.round(xOf(paper, cell.fromS))
+  const top = baselineOf(paper, cell.row) - Math.round(2.5 * paper.pxPerMm)
+  g.fillStyle = ink.trace
+  g.fillRect(x, top, Math.max(1, paper.dpr), Math.round(5 * paper.pxPerMm))
+}
+
+/** The lead's name, under the trace; where nothing was recorded, a hatch and why, with no line. */
+function drawName(g: Context, ink: Ink, paper: Paper, cell: Cell, trace: Trace | null, words: PaperWords): void {
   const zero = baselineOf(paper, cell.row)
-  const x = xOf(paper, cell.fromS + (cell.first ? 0 : LEAD_GAP_S))
-  const w = xOf(paper, cell.fromS + cell.seconds - LEAD_GAP_S) - x
-  drawHatch(g, off ? ink.qual : ink.hatch, x, zero - half, w, 2 * half, paper.dpr)
-  g.font = `600 ${13 * paper.dpr}px ${ink.font}`
-  g.fillStyle = off ? ink.qual : ink.caption
-  const lead = labelOf(cell)
-  const y = zero - half - 1.2 * paper.pxPerMm
-  g.fillText(off ? words.leadOff(lead) : words.noData(lead), x + 1.2 * paper.pxPerMm, y)
+  const absent = trace !== null && isAbsent(trace.block, cell)
+  const off = absent && trace.off.has(cell.lead)
+  const colour = off ? ink.qual : ink.text
+  let name = cell.inverted ? `−${cell.lead}` : cell.lead
+  if (absent) {
+    name = off ? words.leadOff(name) : words.noData(name)
+    const half = Math.min(3, paper.rowMm / 4) * paper.pxPerMm
+    const x = xOf(paper, cell.fromS + (cell.first ? 0 : LEAD_GAP_S))
+    const w = xOf(paper, cell.fromS + cell.seconds - LEAD_GAP_S) - x
+    drawHatch(g, off ? ink.qual : ink.hatch, x, zero - half, w, 2 * half, paper.dpr)
+  }
+  g.font = `600 ${14 * paper.dpr}px ${ink.font}`
+  g.fillStyle = colour
+  g.fillText(name, xOf(paper, cell.fromS) + 1.2 * paper.pxPerMm, zero - labelMm(paper) * paper.pxPerMm)
 }
 
 function drawGap(g: Context, ink: Ink, paper: Paper, row: number, from: number, to: number, rateHz: number, words: PaperWords): void {
@@ -112,15 +116,10 @@ function strokeRun(g: Context, xs: (i: number) => number, ys: (i: number) => num
 
 function drawCell(g: Context, ink: Ink, paper: Paper, cell: Cell, trace: Trace, words: PaperWords): void {
   const { block } = trace
-  const index = block.leads.indexOf(cell.lead as Lead)
+  if (isAbsent(block, cell)) return
+  const row = block.counts[block.leads.indexOf(cell.lead)]
   const [from, to] = samplesOf(block, cell)
-  const row = index < 0 ? null : block.counts[index]
-  const gaps = row ? runsOf(row, MISSING, from, to) : []
-  const lost = gaps.reduce((sum, [a, b]) => sum + b - a, 0)
-  if (!row || to <= from || lost === to - from) {
-    drawAbsent(g, ink, paper, cell, words, trace.off.has(cell.lead))
-    return
-  }
+  const gaps = runsOf(row, MISSING, from, to)
   const scale = block.uvPerCount * (cell.inverted ? -1 : 1)
   const xs = (i: number): number => xOf(paper, i / block.rateHz)
   const ys = (i: number): number => yOf(paper, cell.row, row[i] * scale)
@@ -170,7 +169,12 @@ export function drawPaper(
   note: Note | null = null,
 ): void {
   drawGrid(g, ink, paper.pxPerMm, paper.dpr, paper.width, paper.height)
-  drawLabels(g, ink, paper)
+  g.textBaseline = 'alphabetic'
+  g.textAlign = 'left'
+  for (const cell of paper.cells) {
+    drawMarks(g, ink, paper, cell)
+    drawName(g, ink, paper, cell, trace, words)
+  }
   if (note) drawNote(g, ink, paper, note)
   if (!trace) return
   for (const cell of paper.cells) drawCell(g, ink, paper, cell, trace, words)

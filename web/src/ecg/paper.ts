@@ -15,6 +15,8 @@ export const CALIBRATION_UV = 1000
 /** Blank on each side of a lead change. */
 export const LEAD_GAP_S = 0.05
 const BASELINE = 0.54
+/** Least paper above the first zero line: a pulse of 1 mV at 10 mm/mV, and a little air. */
+const HEAD_MM = 11.5
 /** Below this a millimetre cannot be read: show fewer leads, not smaller ones. CSS px. */
 export const LEAST_PX_PER_MM = 2.4
 
@@ -32,6 +34,8 @@ export interface Paper {
   speed: number
   gain: number
   rowMm: number
+  /** Above the first row, so that low rows do not lose its pulse and R waves. */
+  topMm: number
   cells: Cell[]
   /** The whole content, device px; wider or higher than the viewport when it scrolls. */
   width: number
@@ -62,7 +66,9 @@ export function paperFor(
 ): Paper {
   const pxPerMm = fitScale(view.width, PAPER_WIDTH_MM, view.dpr)
   const rows = layout.rows.length
-  const rowMm = Math.max(view.height / pxPerMm / rows, layout.minRowMm)
+  const heightMm = view.height / pxPerMm
+  const topMm = Math.max(0, HEAD_MM - (BASELINE * heightMm) / rows)
+  const rowMm = Math.max((heightMm - topMm) / rows, layout.minRowMm)
   const seconds = Math.max(...layout.rows.flat().map((s) => s.fromS + s.seconds))
   const originMm = MARGIN_MM + calibrationMm(speed) + MARGIN_MM
   return {
@@ -71,11 +77,12 @@ export function paperFor(
     speed,
     gain,
     rowMm,
+    topMm,
     cells: layout.rows.flatMap((segments, row) =>
       segments.map((segment, n) => ({ ...segment, row, first: n === 0 })),
     ),
     width: Math.max(view.width, Math.ceil((originMm + seconds * speed + MARGIN_MM) * pxPerMm)),
-    height: Math.max(view.height, Math.ceil(rows * rowMm * pxPerMm)),
+    height: Math.max(view.height, Math.ceil((topMm + rows * rowMm) * pxPerMm - 0.01)),
     viewWidth: view.width,
     viewHeight: view.height,
     originX: Math.round(originMm * pxPerMm),
@@ -93,7 +100,12 @@ export function secondsAt(paper: Paper, x: number): number {
 
 /** Device px of the zero line of a row. */
 export function baselineOf(paper: Paper, row: number): number {
-  return Math.round((row + BASELINE) * paper.rowMm * paper.pxPerMm)
+  return Math.round((paper.topMm + (row + BASELINE) * paper.rowMm) * paper.pxPerMm)
+}
+
+/** How far above the zero line a lead's name stands; nearer where rows are low. */
+export function labelMm(paper: Paper): number {
+  return paper.rowMm >= 18 ? 9.6 : paper.rowMm * 0.32
 }
 
 /** Device px of a voltage in a row. */
@@ -103,7 +115,8 @@ export function yOf(paper: Paper, row: number, uv: number): number {
 
 /** Top and bottom of a row, device px. */
 export function rowSpan(paper: Paper, row: number): [number, number] {
-  return [row * paper.rowMm * paper.pxPerMm, (row + 1) * paper.rowMm * paper.pxPerMm]
+  const { topMm, rowMm, pxPerMm } = paper
+  return [(topMm + row * rowMm) * pxPerMm, (topMm + (row + 1) * rowMm) * pxPerMm]
 }
 
 /** Positions of grid lines along `length` px: `fives` on whole pixels, `ones` rounded inside them. */
@@ -154,7 +167,7 @@ export function runsOf(row: Int16Array, missing: number, from: number, to: numbe
 /** Which lead and moment a point of the content shows, or null between rows' data. */
 export function hit(paper: Paper, x: number, y: number): { lead: Lead; row: number; seconds: number } | null {
   const seconds = secondsAt(paper, x)
-  const row = Math.floor(y / (paper.rowMm * paper.pxPerMm))
+  const row = Math.floor((y / paper.pxPerMm - paper.topMm) / paper.rowMm)
   const cell = paper.cells.find(
     (c) => c.row === row && seconds >= c.fromS && seconds < c.fromS + c.seconds,
   )

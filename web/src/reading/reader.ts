@@ -128,6 +128,7 @@ export async function open(examId: string): Promise<void> {
   picture.block = null
   picture.name = ''
   try {
+    await loadWords()
     await claimIfFree(examId)
     const exam = await ask<ExamView>('GET', `/api/exams/${examId}`)
     if (turn !== opening) return
