@@ -134,7 +134,8 @@ from edge_agent import drivers
 for name in drivers.DRIVERS:
     drivers.load(name)
 import json
-print(json.dumps(sorted({m.partition(".")[0] for m in sys.modules} & {"scipy", "wfdb", "pandas", "soundfile"})))
+loaded = {name.partition(".")[0] for name in sys.modules}
+print(json.dumps(sorted(loaded & {"scipy", "wfdb", "pandas", "soundfile"})))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == []

@@ -33,7 +33,9 @@ START = Start("r1", "e1", 1, planned_s=1)
 RATE = 100
 
 
-def block(first: int, n: int, off: frozenset[str] = frozenset(), *, leads: tuple[str, ...] = LEADS) -> Samples:
+def block(
+    first: int, n: int, off: frozenset[str] = frozenset(), *, leads: tuple[str, ...] = LEADS
+) -> Samples:
     counts = np.tile(np.arange(first, first + n, dtype=np.int32), (len(leads), 1))
     return Samples(first, RATE, leads, counts, 1.0, off)
 

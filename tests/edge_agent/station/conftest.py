@@ -8,7 +8,6 @@ from pathlib import Path
 import httpx2 as httpx
 import pytest
 from agent import DOCTOR, OPS, SECRET
-from fakes import FakeClock
 
 from edge_agent import inbox, outbox, room
 from edge_agent.analysis import Analyser
@@ -23,6 +22,7 @@ from edge_agent.station.app import create_app
 from edge_agent.station.desk import Desk
 from edge_agent.store import Store
 from edge_agent.uplink import Uplink
+from fakes import FakeClock
 from protocols.station import Account, BrokerSettings, StationSettings
 
 KEY = bytes(32)
