@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hub.render.words import Language
 from protocols.messages import Analysis, Complaint
 from protocols.report import Report
+
+Language = Literal["zh-CN", "en"]
 
 
 @dataclass(frozen=True, slots=True)

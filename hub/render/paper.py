@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hub.render.sheet import INK, INK_2, INK_3, UNITS_PER_MM, Colour, Sheet
+from hub.render.words import PaperWords
 
 SPEED_MM_PER_S = 25
 GAIN_MM_PER_MV = 10
@@ -31,17 +32,6 @@ _TRACE: Colour = (0x10, 0x16, 0x1F)
 _TRACE_MM = 0.24
 _HATCH: Colour = (0x8A, 0x94, 0xA1)
 _LEAD_CHANGE_S = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class PaperWords:
-    """Words on the paper, in the language of the report; {s} is a number of seconds."""
-
-    missing: str
-    not_recorded: str
-    end: str
-    nothing: str
-    off_paper: str
 
 
 @dataclass(frozen=True, slots=True)

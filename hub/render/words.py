@@ -1,12 +1,10 @@
 """Every word a report is printed with, Chinese and English, and how ages and times are written."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
-from typing import Literal
 
-from hub.render.paper import PaperWords
-
-Language = Literal["zh-CN", "en"]
+from hub.render.context import Language
 
 WORDS: Mapping[str, tuple[str, str]] = {
     "title": ("心电图报告", "ECG REPORT"),
@@ -92,6 +90,17 @@ WORDS: Mapping[str, tuple[str, str]] = {
 
 LABEL_MARKS = ("lead_off", "saturated", "flat", "muscle_noise", "mains_noise", "baseline_wander")
 """Verdicts on a lead that are printed beside its label."""
+
+
+@dataclass(frozen=True, slots=True)
+class PaperWords:
+    """Words on the paper, in the language of the report; {s} is a number of seconds."""
+
+    missing: str
+    not_recorded: str
+    end: str
+    nothing: str
+    off_paper: str
 
 
 class Words:

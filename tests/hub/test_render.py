@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ecg import leads
-from hub.render import NOT_SENT, REPORT_FIELDS, FontMissing, ReportContext, find_font, render_report_pdf
+from hub.render import ReportContext, render_report_pdf
+from hub.render.fonts import FontMissing, find_font
 from hub.render.paper import BASELINES_MM, HEIGHT_MM, LEFT_MM, TRACE_LEFT_MM, WIDTH_MM
-from hub.render.report import PAPER_TOP_MM
+from hub.render.report import NOT_SENT, PAPER_TOP_MM, REPORT_FIELDS
 from hub.render.sheet import Sheet
 from hub.render.words import Words, local_time
 from protocols.messages import Analysis, Complaint, MachineStatement
