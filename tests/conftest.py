@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import inspect
 import logging
+import os
 import socket
 import subprocess
 import sys
@@ -16,6 +17,38 @@ from pathlib import Path
 import pytest
 
 from protocols.station import BrokerSettings, StationSettings
+
+NO_DATA = "MAITONG_ECG_DATA"
+"""Real recordings are never part of a checkout: tests that want them may always be skipped, by name."""
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name what was skipped, and count it."""
+    rows = unwanted_skips(terminalreporter)
+    for reason in sorted({reason for _, reason in rows}):
+        count = sum(1 for _, r in rows if r == reason)
+        terminalreporter.write_line(f"skipped {count}: {reason}")
+    if rows and os.environ.get("MAITONG_NO_SKIPS"):
+        terminalreporter.write_line("as root everything can be installed: a skip is a failure", red=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """With MAITONG_NO_SKIPS (scripts/run_tests.py sets it for root) a skip fails the run."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and os.environ.get("MAITONG_NO_SKIPS") and unwanted_skips(reporter):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def unwanted_skips(reporter: pytest.TerminalReporter) -> list[tuple[str, str]]:
+    """(test, reason) of every skip but those for want of real recordings."""
+    rows = []
+    for report in reporter.stats.get("skipped", []):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        if NO_DATA not in reason:
+            rows.append((report.nodeid, reason.removeprefix("Skipped: ")))
+    return rows
+
 
 OURS = ("ecg", "edge_agent", "hub", "protocols", "provisioning")
 
