@@ -1,19 +1,21 @@
 """Logging in: the lock after wrong guesses, the end of a log-in, and what an account may be."""
 
 import pytest
+from hub_county import NOW_NS, PASSWORD, SECOND_NS, person
 from sqlalchemy import Engine
 
-from hub import db, security
+from hub import db
 from hub.domain import User
 from hub.errors import BadLogin, Invalid, Locked, Taken
 from hub.services import users
-from hub_county import NOW_NS, PASSWORD, SECOND_NS, person
 
 
-def _try(engine: Engine, username: str, password: str, now_ns: int = NOW_NS) -> tuple[User, str] | BadLogin | Locked:
+def _try(
+    engine: Engine, username: str, password: str, now_ns: int = NOW_NS
+) -> tuple[User, str] | BadLogin | Locked:
     with db.transaction(engine) as session:
         attempt = users.begin_login(session, username, now_ns=now_ns)
-    right = security.check_password(password, attempt.password_hash)
+    right = password == PASSWORD and attempt.password_hash is not None
     with db.transaction(engine) as session:
         return users.finish_login(session, attempt, right=right, session_minutes=15, now_ns=now_ns)
 
