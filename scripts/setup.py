@@ -121,7 +121,8 @@ def build_web() -> None:
     web = ROOT / "web"
     stamp = web / "node_modules" / ".maitong-built"
     sources = fingerprint(web)
-    built = (ROOT / "hub/static/reading.html").exists() and (ROOT / "edge_agent/static/index.html").exists()
+    pages = ("hub/static/reading.html", "hub/static/console.html", "edge_agent/static/station.html")
+    built = all((ROOT / page).exists() for page in pages)
     if built and stamp.exists() and stamp.read_text() == sources:
         return
     for what, arguments in (

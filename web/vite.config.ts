@@ -1,5 +1,5 @@
 /// <reference types="vitest/config" />
-import { copyFileSync, mkdirSync, renameSync } from 'node:fs'
+import { copyFileSync, mkdirSync } from 'node:fs'
 import { resolve } from 'node:path'
 import vue from '@vitejs/plugin-vue'
 import { defineConfig, type Plugin } from 'vite'
@@ -10,14 +10,6 @@ const here = import.meta.dirname
 const SERVERS: Record<string, { pages: string[]; out: string; api: string }> = {
   station: { pages: ['station.html'], out: '../edge_agent/static', api: 'http://127.0.0.1:8080' },
   hub: { pages: ['reading.html', 'console.html'], out: '../hub/static', api: 'http://127.0.0.1:8000' },
-}
-
-/** The station serves one page, so it is that server's index. */
-function asIndex(out: string): Plugin {
-  return {
-    name: 'station-page-is-the-index',
-    closeBundle: () => renameSync(resolve(out, 'station.html'), resolve(out, 'index.html')),
-  }
 }
 
 /** The hub embeds this font in report PDFs; it travels in the wheel with its licence. */
@@ -43,7 +35,7 @@ export default defineConfig(({ mode, command }) => {
   return {
     plugins: [
       vue(),
-      ...(command === 'build' ? [mode === 'station' ? asIndex(out) : reportFont(out)] : []),
+      ...(command === 'build' && mode === 'hub' ? [reportFont(out)] : []),
     ],
     resolve: { alias: { '@': resolve(here, 'src') } },
     build: {
