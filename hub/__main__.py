@@ -198,7 +198,7 @@ def _verify_audit(settings: Settings, _: argparse.Namespace) -> int:
 
 
 def _openapi(settings: Settings, _: argparse.Namespace) -> int:
-    engine = db.open_engine("sqlite://")
+    engine = db.open_engine(settings.database_url)  # not connected to
     app = create_app(settings, engine=engine, clock=Clock(), notices=Notices(None, "openapi"))
     print(json.dumps(app.openapi(), ensure_ascii=False, indent=2, sort_keys=True))
     return 0

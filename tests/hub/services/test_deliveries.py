@@ -1,0 +1,66 @@
+"""Deliveries: owed with their cause, the same envelope each time, confirmed by the right receiver only."""
+
+from hub_county import NOW_NS
+from sqlalchemy import Engine
+from sqlmodel import Session
+
+from hub import db
+from hub.domain import Delivery
+from hub.services import deliveries
+from protocols.messages import ReportShow
+from protocols.report import Report
+
+
+def _owe(session: Session, receiver: str = "MT-0001", ref: str = "r1") -> Delivery:
+    message = ReportShow(
+        report_id=ref, exam_id="e", version=1, report=Report(), signed_by="医师甲", signed_ns=1, pdf=b"%PDF"
+    )
+    return deliveries.enqueue(
+        session,
+        message,
+        receiver_kind="station",
+        receiver_id=receiver,
+        ref=ref,
+        lane="prompt",
+        now_ns=NOW_NS,
+    )
+
+
+def test_a_delivery_keeps_its_envelope_and_is_due_until_confirmed(county: Engine) -> None:
+    with db.transaction(county) as session:
+        row = _owe(session)
+        first = deliveries.header(session, row)
+    assert row.id is not None
+    assert first.mid == row.mid
+    with db.transaction(county) as session:
+        assert [d.id for d in deliveries.due(session, "station", now_ns=NOW_NS)] == [row.id]
+        deliveries.mark_sent(session, row.id, now_ns=NOW_NS, next_try_ns=NOW_NS + 10)
+        assert deliveries.due(session, "station", now_ns=NOW_NS) == []
+        assert deliveries.next_due_ns(session, "station") == NOW_NS + 10
+        again = session.get_one(Delivery, row.id)
+        assert deliveries.header(session, again) == first
+        assert deliveries.due_at_once(session, "station", "MT-0001") == 1
+        assert len(deliveries.due(session, "station", now_ns=0)) == 1
+        mid, hash8 = first.mid, first.sha256[:8]
+        assert not deliveries.confirm(session, mid, hash8, receiver_id="MT-0002", now_ns=NOW_NS)
+        assert not deliveries.confirm(session, mid, b"otherwise", receiver_id="MT-0001", now_ns=NOW_NS)
+        assert deliveries.confirm(session, mid, hash8, receiver_id="MT-0001", now_ns=NOW_NS)
+        assert deliveries.next_due_ns(session, "station") is None
+
+
+def test_a_refused_delivery_waits_for_a_person(county: Engine) -> None:
+    with db.transaction(county) as session:
+        row = _owe(session)
+        assert row.mid is not None
+        assert not deliveries.refuse(session, row.mid, "bad_body", receiver_id="MT-0002")
+        assert deliveries.refuse(session, row.mid, "bad_body", receiver_id="MT-0001")
+        assert (row.status, row.last_code) == ("refused", "bad_body")
+        assert deliveries.open_for(session, "station", "MT-0001") == []
+
+
+def test_numbers_are_never_used_twice(county: Engine) -> None:
+    with db.transaction(county) as session:
+        last = _owe(session)
+        session.delete(last)
+    with db.transaction(county) as session:
+        assert (_owe(session).id or 0) > (last.id or 0)
