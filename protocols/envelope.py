@@ -101,9 +101,7 @@ def decode_body(type_name: str, body: bytes) -> Message:
     if not isinstance(fields, dict):
         raise BodyError(f"{type_name}: body is not a map")
     try:
-        if _holds_nul(fields):
-            raise BodyError(f"{type_name}: a text holds NUL, which a database cannot keep")
-        return row.body.model_validate(fields)
+        message = row.body.model_validate(fields)
     except ValidationError as error:
         wrong = "; ".join(
             ".".join(str(p)[:40] for p in e["loc"]) + ": " + e["type"]
@@ -112,6 +110,9 @@ def decode_body(type_name: str, body: bytes) -> Message:
         raise BodyError(f"{type_name}: {wrong}") from None
     except (RecursionError, OverflowError, TypeError) as error:
         raise BodyError(f"{type_name}: {type(error).__name__}") from None
+    if _holds_nul(message.model_dump(mode="python")):
+        raise BodyError(f"{type_name}: a text holds NUL, which a database cannot keep")
+    return message
 
 
 def encode(header: Header, body: bytes, k: int = 0, n: int = 1) -> bytes:
