@@ -55,8 +55,10 @@ async def words(call: Call) -> Response:
 
 
 async def find_patients(call: Call) -> Response:
+    """A search is a body, not a query: a name or an ID number never stands in an address."""
     desk = call.desk
-    found = desk.room.search(call.request.query_params.get("q", "")[:100])
+    body = await bodies.read(call.request, bodies.SearchBody)
+    found = desk.room.search(body.q)
     return JSONResponse({"items": [_patient(desk, patient) for patient in found]})
 
 
@@ -195,7 +197,7 @@ TABLE: tuple[Row, ...] = (
     Row("GET", "/api/words", "station", words),
     Row("GET", "/api/queue", "queue", queue, prolongs=False),
     Row("POST", "/api/queue/retry", "queue", retry_queue),
-    Row("GET", "/api/patients", "patient", find_patients),
+    Row("POST", "/api/patients/search", "patient", find_patients),
     Row("POST", "/api/patients", "patient", register_patient),
     Row("GET", "/api/exams", "patient", list_exams, prolongs=False),
     Row("POST", "/api/exams", "patient", new_exam),

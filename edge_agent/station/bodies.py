@@ -41,6 +41,11 @@ class LoginBody(Body):
     password: str = Field(max_length=256)
 
 
+class SearchBody(Body):
+    q: Annotated[str, _Text] = Field(default="", max_length=100)
+    """Part of a name, or an ID number; empty: those seen last."""
+
+
 class PatientBody(Body):
     name: Annotated[str, _Text] = Field(min_length=1, max_length=100)
     sex: Sex | None = None

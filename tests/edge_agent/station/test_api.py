@@ -128,9 +128,9 @@ async def test_register_and_find_a_patient(doctor: "httpx.AsyncClient") -> None:
     assert NUMBER not in answer.text
     again = await doctor.post("/api/patients", json={**ZHANG, "name": "别名"})
     assert (again.status_code, again.json()) == (200, patient)
-    found = (await doctor.get("/api/patients", params={"q": "张"})).json()
+    found = (await doctor.post("/api/patients/search", json={"q": "张"})).json()
     assert found == {"items": [patient]}
-    assert (await doctor.get("/api/patients", params={"q": "王"})).json() == {"items": []}
+    assert (await doctor.post("/api/patients/search", json={"q": "王"})).json() == {"items": []}
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ async def test_log_in_and_out(page: "Page") -> None:
 
 async def test_a_session_ends_when_nobody_uses_it(page: "Page", doctor: "httpx.AsyncClient") -> None:
     page.clock.advance(14 * 60)
-    assert (await doctor.get("/api/patients")).status_code == 200  # prolongs
+    assert (await doctor.get("/api/words")).status_code == 200  # prolongs
     page.clock.advance(14 * 60)
     assert (await doctor.get("/api/me")).json()["expires_s"] == 60
     for path in (
@@ -47,7 +47,7 @@ async def test_a_session_ends_when_nobody_uses_it(page: "Page", doctor: "httpx.A
         assert (await doctor.get(path)).status_code == 200
     page.clock.set_wall(0)  # nor does the wall clock
     page.clock.advance(61)
-    assert (await doctor.get("/api/patients")).json()["code"] == "not_logged_in"
+    assert (await doctor.get("/api/words")).json()["code"] == "not_logged_in"
 
 
 async def test_five_wrong_lock_and_longer_each_time(page: "Page") -> None:
@@ -108,7 +108,7 @@ async def test_network_ops_sees_the_station_and_no_patient(page: "Page") -> None
         assert (await page.client.get(path)).status_code == 200, path
     assert (await page.client.post("/api/queue/retry")).json() == {"requeued": 0}
     for method, path in (
-        ("GET", "/api/patients"),
+        ("POST", "/api/patients/search"),
         ("POST", "/api/patients"),
         ("GET", "/api/exams"),
         ("POST", "/api/exams"),

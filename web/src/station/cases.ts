@@ -90,8 +90,7 @@ export async function emergency(sex: Sex, ageYears: number | null): Promise<void
 }
 
 export async function findPatients(query: string, signal?: AbortSignal): Promise<Patient[]> {
-  return (await ask<{ items: Patient[] }>('GET', `/api/patients?q=${encodeURIComponent(query)}`, undefined, signal))
-    .items
+  return (await ask<{ items: Patient[] }>('POST', '/api/patients/search', { q: query }, signal)).items
 }
 
 export interface NewPatient {
