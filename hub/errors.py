@@ -7,7 +7,8 @@ HubError
 ├── Invalid                                             what you sent does not fit
 ├── Conflict
 │   ├── ClaimedByOther  NotClaimed  WrongState          somebody else's, nobody's, or too late
-│   ├── EmptyImpression  Unreadable  RenderFailed       a report cannot be signed like this
+│   ├── EmptyImpression  NewerAttempt  Unreadable  RenderFailed
+│   │                                                   a report cannot be signed like this
 │   └── Taken                                           the name is in use
 ├── RecordingRefused                                    .code goes into the receipt and the quarantine row
 │   ├── HashWrong  RecordingConflict  WrongStation  UnknownStation
@@ -117,6 +118,14 @@ class WrongState(Conflict):
 class EmptyImpression(Conflict):
     code = "empty_impression"
     zh, en = "结论为空，不能签发", "The impression is empty; cannot sign"
+
+
+class NewerAttempt(Conflict):
+    """detail: attempt."""
+
+    code = "newer_attempt"
+    zh = "已收到第 {attempt} 次采集，请先查看再签发；草稿已保存"
+    en = "Attempt {attempt} has arrived: look at it before signing; the draft is kept"
 
 
 class Unreadable(Conflict):

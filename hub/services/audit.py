@@ -112,6 +112,14 @@ def _append(session: Session) -> None:
     session.info[_PENDING] = []
 
 
+def has_seen(session: Session, user: User, object: str, patient_id: str) -> bool:
+    """Whether this user has looked at this thing of this patient before."""
+    query = select(AuditLine.seq).where(
+        AuditLine.patient_id == patient_id, AuditLine.user_id == user.id, AuditLine.object == object
+    )
+    return session.exec(query.limit(1)).first() is not None
+
+
 def verify(session: Session) -> Chain:
     """Walk the whole chain: every hash, every link, no hole, and the end where the head says it is."""
     previous, seq = FIRST, 0

@@ -20,7 +20,7 @@ from hub.domain.patient import Patient, age_at, last4
 from hub.domain.report import Report, ReportStatus
 from hub.domain.station import Organisation, Station
 from hub.domain.user import User
-from hub.errors import EmptyImpression, Invalid, NotClaimed, NotFound, WrongState, WrongStation
+from hub.errors import EmptyImpression, Invalid, NewerAttempt, NotClaimed, NotFound, WrongState, WrongStation
 from hub.render.context import Rendered, ReportContext
 from hub.services import access, audit, deliveries, recordings
 from protocols.messages import Analysis, Complaint, ReportOpened, ReportShow
@@ -112,6 +112,8 @@ class Prepared:
     exam_id: str
     body: Body
     recording_id: str
+    shown_recording_id: str
+    """The latest attempt at that moment."""
     version: int
     signed_ns: int
     context: ReportContext
@@ -130,7 +132,8 @@ def prepare(
 ) -> Prepared:
     """Check that this may be signed, and gather what the PDF is made of.
 
-    Raises NotFound, Invalid, NotClaimed, EmptyImpression or Unreadable.
+    An earlier attempt may be the better one to read, but not by who has not looked at the latest.
+    Raises NotFound, Invalid, NotClaimed, EmptyImpression, NewerAttempt or Unreadable.
     """
     exam = access.exam(session, user, exam_id)
     if not exam.is_claimed_by(user.id, now_ns):
@@ -139,6 +142,9 @@ def prepare(
         raise EmptyImpression
     _check(session, exam, body)
     recording = recordings.get(session, body.recording_id or exam.recording_id)
+    latest = f"recording:{exam.recording_id}"
+    if recording.id != exam.recording_id and not audit.has_seen(session, user, latest, exam.patient_id):
+        raise NewerAttempt(attempt=exam.attempt)
     body = body.model_copy(update={"recording_id": recording.id})
     samples = recordings.twelve_leads(session, recording)
     band = BANDS[_PRINTED_BAND]
@@ -178,7 +184,7 @@ def prepare(
         language=language,
         font_file=font_file,
     )
-    return Prepared(exam_id, body, recording.id, version, now_ns, context)
+    return Prepared(exam_id, body, recording.id, exam.recording_id, version, now_ns, context)
 
 
 def _next_version(session: Session, exam_id: str) -> int:
@@ -189,11 +195,13 @@ def _next_version(session: Session, exam_id: str) -> int:
 def sign(session: Session, user: User, prepared: Prepared, rendered: Rendered, *, now_ns: int) -> Report:
     """Make it a signed version, and owe it to the station, in this one transaction.
 
-    Raises NotClaimed or WrongState if the exam is no longer what `prepare` saw.
+    Raises NotClaimed, NewerAttempt or WrongState if the exam is no longer what `prepare` saw.
     """
     exam = access.exam(session, user, prepared.exam_id, lock=True)
     if not exam.is_claimed_by(user.id, now_ns):
         raise NotClaimed
+    if exam.recording_id != prepared.shown_recording_id:
+        raise NewerAttempt(attempt=exam.attempt)
     if exam.status != ExamStatus.READING or _next_version(session, exam.id) != prepared.version:
         raise WrongState(status=exam.status)
     for older in signed(session, exam.id):

@@ -133,6 +133,18 @@ def test_a_later_attempt_is_read_again_and_makes_the_next_version(world, reader,
     assert exam["report"]["recording_id"] == "rec-1b"
 
 
+def test_an_attempt_that_arrives_while_reading_is_not_signed_over_unseen(
+    world, reader, body, printable
+) -> None:
+    reader.post("/api/exams/exam-1/claim")
+    arrive(world.engine, closed(recording_id="rec-1b", attempt=2))
+    assert reader.get("/api/exams/exam-1").json()["mine"] is True
+    refused = _sign(reader, body(recording_id="rec-1"))
+    assert (refused.status_code, refused.json()["code"]) == (409, "newer_attempt")
+    reader.get("/api/recordings/rec-1b/waveform")
+    assert _sign(reader, body(recording_id="rec-1")).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
