@@ -8,6 +8,7 @@ import {
   baselineOf,
   calibrationPulse,
   labelMm,
+  rowSpan,
   runsOf,
   xOf,
   yOf,
@@ -90,7 +91,11 @@ function drawGap(g: Context, ink: Ink, paper: Paper, row: number, from: number, 
   g.font = `${12 * paper.dpr}px ${ink.font}`
   g.fillStyle = ink.caption
   const seconds = (to - from) / rateHz
-  g.fillText(words.missing(seconds < 0.1 ? seconds.toFixed(3) : seconds.toFixed(1)), x, zero + half + 13 * paper.dpr)
+  // At the foot of the row, clear of the deepest usual S wave.
+  const y = rowSpan(paper, row)[1] - 1.2 * paper.pxPerMm
+  g.textAlign = 'center'
+  g.fillText(words.missing(seconds < 0.1 ? seconds.toFixed(3) : seconds.toFixed(1)), x + w / 2, y)
+  g.textAlign = 'left'
 }
 
 /** Up to 16 samples a pixel every one is a point; above, first, min, max and last of each column. */
@@ -135,7 +140,7 @@ function drawCell(g: Context, ink: Ink, paper: Paper, cell: Cell, trace: Trace, 
   }
   g.stroke()
   for (const [a, b] of gaps) drawGap(g, ink, paper, cell.row, a, b, block.rateHz, words)
-  const rail = row.findIndex((count, i) => i >= from && i < to && Math.abs(count) >= RAIL)
+  const rail = row.findIndex((count, i) => i >= from && i < to && count !== MISSING && Math.abs(count) >= RAIL)
   if (rail >= 0) {
     g.font = `${12 * paper.dpr}px ${ink.font}`
     g.fillStyle = ink.caption

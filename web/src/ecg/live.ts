@@ -224,10 +224,18 @@ export class LiveSweep {
     const right = cell.x + cell.w
     this.restore(x0, Math.min(length, right - x0))
     if (x0 + length > right) this.restore(cell.x, x0 + length - right)
-    for (const each of column) {
-      if (this.off.has(each.lead)) continue
-      // Start a little earlier: the strip just erased held the cursor and the end of the line.
-      this.stroke(each, Math.max(this.base, from - (2 * cursor) / perSample), to)
+    const live = column.filter((each) => !this.off.has(each.lead))
+    // Start a little earlier, for the strip just erased held the cursor and the end of the line; but draw
+    // only inside that strip: ink over ink would darken the trace.
+    const wrapped = this.xOf(cell, to) < x0
+    this.g.save()
+    this.g.beginPath()
+    this.g.rect(Math.floor(x0), 0, Math.ceil(length), this.ground.height)
+    if (wrapped) this.g.rect(0, 0, Math.ceil(x0 + length - right + cell.x), this.ground.height)
+    this.g.clip()
+    for (const each of live) this.stroke(each, Math.max(this.base, from - (4 * cursor) / perSample), to)
+    this.g.restore()
+    for (const each of live) {
       this.markGaps(each, from, to)
       this.g.fillStyle = this.ink.cursor
       this.g.fillRect(this.xOf(each, to), each.y + each.h * 0.12, cursor, each.h * 0.76)
@@ -325,7 +333,12 @@ export class LiveSweep {
     if (this.stalled || !this.rateHz) return
     const kept = (this.windowS - ERASE_MM / this.speed) * this.rateHz
     const from = Math.max(this.base, this.head - kept)
-    for (const cell of this.cells) if (!this.off.has(cell.lead)) this.stroke(cell, from, this.head)
+    this.gaps = []
+    for (const cell of this.cells) {
+      if (this.off.has(cell.lead)) continue
+      this.stroke(cell, from, this.head)
+      this.markGaps(cell, from, this.head)
+    }
   }
 
   private publish(): void {

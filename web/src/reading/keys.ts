@@ -29,7 +29,8 @@ function inField(target: EventTarget | null): boolean {
 }
 
 function onControl(target: EventTarget | null): boolean {
-  return target instanceof HTMLElement && target.closest('button, a[href], [data-own-keys]') !== null
+  // A row of the list is a button for the mouse; its keys are those of the whole room.
+  return target instanceof HTMLElement && target.closest('button:not([data-row]), a[href], [data-own-keys]') !== null
 }
 
 /** Listen on the window until the returned function is called. */
