@@ -1,13 +1,12 @@
-/** The open case: exam, trace, draft and signature. One at a time; nothing here opens by itself. */
+/** The open case: exam, trace and draft. One at a time; nothing here opens by itself. */
 import { computed, reactive, shallowReactive } from 'vue'
 import { ApiError, ask, askBytes } from '@/shared/api'
 import { may, session } from '@/shared/session'
-import { clock } from '@/shared/time'
 import { BlockError, type Block, unpack } from '@/ecg/block'
-import { forget, keepLocally, keyOf, readLocally } from '@/reading/drafts'
+import { keepLocally, keyOf, readLocally } from '@/reading/drafts'
 import type { Band, ExamView, FieldWords, RecordingView, ReportBody, StatementLine } from '@/reading/types'
 import { t } from '@/reading/words'
-import { offline, refresh, waited, worklist } from '@/reading/worklist'
+import { worklist } from '@/reading/worklist'
 
 const LOCAL_MS = 200
 const HUB_MS = 1200
@@ -70,25 +69,6 @@ export const unseenS = computed(() => {
   return Math.max(0, Math.round((all - reader.seenS) * 10) / 10)
 })
 
-/** Why it cannot be signed now, in words; null when it can. */
-export const signRefusal = computed<string | null>(() => {
-  const exam = reader.exam
-  if (!exam) return null
-  if (!may('report.sign')) return t('sign.reason.right')
-  if (!['pending_read', 'reading'].includes(exam.status)) return t('sign.reason.state')
-  if (exam.claimed_by && !mine.value) return t('sign.reason.claimed', { name: exam.claimed_by.name })
-  if (!mine.value) return t('sign.reason.unclaimed')
-  if (offline.value)
-    return reader.draft.savedMs
-      ? t('sign.reason.offline', { time: clock(new Date(reader.draft.savedMs)) })
-      : t('sign.reason.offlineNoDraft')
-  if (reader.waveFailed || recording.value?.damaged) return t('sign.reason.damaged')
-  if (!picture.block) return t('sign.reason.loading')
-  if (unseenS.value > 0) return t('sign.reason.unseen', { seconds: unseenS.value.toFixed(1) })
-  if (!reader.body.impression.length) return t('sign.reason.empty')
-  return null
-})
-
 const blocks = new Map<string, Block>()
 let opening = 0
 let localTimer: ReturnType<typeof setTimeout> | undefined
@@ -96,7 +76,7 @@ let hubTimer: ReturnType<typeof setTimeout> | undefined
 let changes = 0
 let saving = false
 
-function asApiError(error: unknown): ApiError {
+export function asApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error
   if (error instanceof BlockError) return new ApiError(0, 'E-31', t('paper.damaged'))
   throw error
@@ -302,12 +282,13 @@ function scheduleHub(afterMs: number): void {
   hubTimer = setTimeout(() => void saveAtHub(), afterMs)
 }
 
-function plainBody(): ReportBody {
+/** The draft as it is sent: with the recording it was read from. */
+export function plainBody(): ReportBody {
   const body = JSON.parse(JSON.stringify(reader.body)) as ReportBody
   return { ...body, recording_id: reader.recordingId }
 }
 
-async function saveHere(acknowledged: boolean): Promise<void> {
+export async function saveHere(acknowledged: boolean): Promise<void> {
   const { examId } = reader
   const user = session.user?.username
   if (!examId || !user) return
@@ -344,6 +325,12 @@ async function saveAtHub(): Promise<void> {
   }
 }
 
+/** Before signing: nothing may be saved behind the signature's back. */
+export function holdSaving(): void {
+  clearTimeout(localTimer)
+  clearTimeout(hubTimer)
+}
+
 /** Keep what is typed before anything leaves the page. */
 export async function saveNow(): Promise<void> {
   if (reader.draft.state !== 'saving' && reader.draft.state !== 'local') return
@@ -360,42 +347,8 @@ export function addStatement(line: StatementLine): void {
   changed()
 }
 
-/** The second Enter. Signs, remembers it for the note, and opens the next case that waits. */
-export async function sign(): Promise<void> {
-  const exam = reader.exam
-  if (!exam || reader.signing || signRefusal.value !== null) return
-  reader.signing = true
-  reader.signFailed = null
-  clearTimeout(hubTimer)
-  clearTimeout(localTimer)
-  try {
-    const answer = await ask<{ report_id: string; version: number }>('POST', `/api/exams/${exam.exam_id}/sign`, {
-      body: plainBody(),
-      confirm: true,
-    })
-    reader.lastSigned = {
-      examId: exam.exam_id,
-      name: exam.patient.name ?? '',
-      reportId: answer.report_id,
-      version: answer.version,
-      atMs: Date.now(),
-    }
-    reader.signStrip = false
-    reader.draft.state = 'none'
-    await forget(session.user?.username ?? '', exam.exam_id).catch(() => undefined)
-    await refresh()
-    await onward(exam.exam_id)
-  } catch (error) {
-    reader.signFailed = asApiError(error)
-    await saveHere(false)
-    if (reader.signFailed.status === 409) await reload()
-  } finally {
-    reader.signing = false
-  }
-}
-
 /** The case as the hub has it now, without touching what is typed. */
-async function reload(): Promise<void> {
+export async function reload(): Promise<void> {
   const { examId } = reader
   if (!examId) return
   try {
@@ -412,24 +365,4 @@ export function followClaim(): void {
   if (!row || !reader.exam || reader.loading) return
   if (row.claimed_by?.id !== reader.exam.claimed_by?.id) reader.exam.claimed_by = row.claimed_by
   if (row.attempt !== reader.exam.attempt) void reload()
-}
-
-async function onward(signed: string): Promise<void> {
-  const next = nextUnread(signed)
-  if (next) await open(next)
-  else {
-    reader.exam = await ask<ExamView>('GET', `/api/exams/${signed}`)
-    reader.body = { ...emptyBody(), ...reader.exam.report?.body }
-  }
-}
-
-/** The first case in the order of the list that nobody has. */
-export function nextUnread(except: string | null): string | null {
-  const row = worklist.items.find((item) => item.exam_id !== except && (!item.claimed_by || item.mine))
-  return row?.exam_id ?? null
-}
-
-export function waitingOfOpen(): number | null {
-  const row = worklist.items.find((item) => item.exam_id === reader.examId)
-  return row ? waited(row) : null
 }
