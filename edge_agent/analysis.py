@@ -18,7 +18,7 @@ import sys
 import tempfile
 from asyncio.subprocess import Process
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -57,6 +57,8 @@ class Job:
     leads: tuple[str, ...]
     uv_per_count: float
     start_ns: int
+    comments: tuple[str, ...] = ()
+    """`name=value` lines for the header: which box, which sample; nothing about the patient."""
     electrodes_off: tuple[str, ...] = ()
     analyse: bool = True
 
@@ -110,7 +112,7 @@ class Analyser:
                 if not job.analyse:
                     raise
                 log.warning("analysis failed (%s), sealing without it", first)
-                answer = await self._ask(Job(**{**asdict(job), "leads": job.leads, "analyse": False}))
+                answer = await self._ask(replace(job, analyse=False))
                 return Answer(
                     answer.files, answer.sha256, answer.missing_samples, answer.blocks, None, str(first)
                 )
@@ -197,6 +199,7 @@ def work(job: Job) -> dict[str, Any]:
         counts=np.ascontiguousarray(raw.T.astype(np.int32, copy=False)),
         uv_per_count=(job.uv_per_count,) * len(job.leads),
         start_ns=job.start_ns,
+        comments=job.comments,
     )
     out = Path(tempfile.mkdtemp(prefix="out-", dir=job.folder))
     files = record.write(recording, out)
@@ -274,9 +277,7 @@ def _answer(line: bytes) -> dict[str, Any]:
     from ecg.record import RecordError
 
     fields = json.loads(line)
-    job = Job(
-        **{**fields, "leads": tuple(fields["leads"]), "electrodes_off": tuple(fields["electrodes_off"])}
-    )
+    job = Job(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
     try:
         return work(job)
     except (RecordError, OSError) as error:

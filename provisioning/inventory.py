@@ -64,7 +64,7 @@ class Inventory(BaseModel):
             if organisation.parent is not None and organisation.parent not in codes:
                 raise ValueError(f"{organisation.code}: parent {organisation.parent} is not in the inventory")
         for station in self.stations:
-            if not STATION_ID.match(station.id):
+            if not STATION_ID.fullmatch(station.id):
                 raise ValueError(f"station id {station.id!r} does not fit {STATION_ID.pattern}")
             if station.organisation not in codes:
                 raise ValueError(f"{station.id}: organisation {station.organisation} is not in the inventory")

@@ -33,6 +33,7 @@ class County:
         self.home = home
         self._options = options
         self._demo: subprocess.Popen[bytes] | None = None
+        self._clients: list[Client] = []
 
     def __enter__(self) -> "County":
         self.start()
@@ -65,6 +66,7 @@ class County:
 
     def stop(self) -> None:
         """Ctrl-C, and wait; what does not end in time is killed and is an error."""
+        self.close_clients()
         if self._demo is None or self._demo.poll() is not None:
             return
         left = [p.pid for p in psutil.Process(self._demo.pid).children(recursive=True)]
@@ -78,6 +80,11 @@ class County:
             if self._demo.poll() is None:
                 self._demo.kill()
                 raise AssertionError("the demo did not stop on Ctrl-C within a minute")
+
+    def close_clients(self) -> None:
+        """Close what `station()` and `reader()` have opened; called after each test."""
+        while self._clients:
+            self._clients.pop().http.close()
 
     def url(self, who: str) -> str:
         return f"http://127.0.0.1:{self.ports[who]}"
@@ -114,11 +121,13 @@ class County:
 
     def station(self, name: str = STATION) -> "StationClient":
         client = StationClient(self.url(name))
+        self._clients.append(client)
         client.log_in(VILLAGE_DOCTOR[name], self.passwords[VILLAGE_DOCTOR[name]])
         return client
 
     def reader(self, username: str = READER) -> "HubClient":
         client = HubClient(self.url("hub"))
+        self._clients.append(client)
         client.log_in(username, self.passwords[username])
         return client
 

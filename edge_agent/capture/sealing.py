@@ -173,6 +173,11 @@ def _job(spooled: spool.Spooled) -> Job:
         leads=meta.leads,
         uv_per_count=meta.uv_per_count,
         start_ns=meta.started_ns,
+        comments=(
+            f"box_serial={meta.box_serial}",
+            f"box_first_sample={meta.box_first_sample}",
+            "filters=none",
+        ),
         electrodes_off=spooled.electrodes_off,
     )
 

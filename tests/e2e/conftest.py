@@ -66,3 +66,9 @@ def open_page(chromium):
     yield open_one
     for context in contexts:
         context.close()
+
+
+@pytest.fixture(autouse=True)
+def no_open_client(county):
+    yield
+    county.close_clients()

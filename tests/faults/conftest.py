@@ -20,3 +20,9 @@ def rounds(request):
 def county(tmp_path_factory):
     with County(tmp_path_factory.mktemp("county") / "home", "--sent-log") as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def no_open_client(county):
+    yield
+    county.close_clients()
