@@ -145,12 +145,13 @@ class County:
             failed: DemoError | None = None
             try:
                 async with asyncio.TaskGroup() as group:
-                    for child in self._children:
-                        await self._start(child)
-                        group.create_task(self._keep(child), name=f"keep {child.name}")
-                        if not await self._until_ready(child):
-                            break
-                    else:
+                    broker, *others = self._children
+                    for batch in ([broker], others):  # who comes before the broker only waits for it
+                        for child in batch:
+                            await self._start(child)
+                            group.create_task(self._keep(child), name=f"keep {child.name}")
+                        ready = [await self._until_ready(child) for child in batch]
+                    if all(ready):
                         print_addresses(ports, passwords, self._home)
                     await self._stopping.wait()
                     await self._stop_all()
@@ -224,13 +225,9 @@ class County:
             f"key_file = {json.dumps(str(certificates / 'hub.key'))}",
         ]
         (folder / "hub.toml").write_text("\n".join(settings) + "\n", encoding="utf-8")
-        await self._hub("migrate")
-        await self._hub("import-inventory", str(self._home / "county" / "inventory.json"))
-        for person in HUB_PEOPLE:
-            await self._hub(
-                "create-user", "--username", person.username, "--name", person.name, "--role", person.role,
-                "--if-missing", environment={"MAITONG_PASSWORD": passwords[person.username]},
-            )  # fmt: skip
+        await asyncio.to_thread(
+            fill_hub, folder / "hub.toml", self._home / "county" / "inventory.json", passwords
+        )
 
     def _processes(self, ports: dict[str, int]) -> list[Child]:
         home = self._home
@@ -284,10 +281,6 @@ class County:
 
     async def _tool(self, *arguments: str, environment: dict[str, str] | None = None) -> None:
         await self._once([sys.executable, "-m", "provisioning", *arguments], environment)
-
-    async def _hub(self, *arguments: str, environment: dict[str, str] | None = None) -> None:
-        config = ["--config", str(self._home / "hub" / "hub.toml")]
-        await self._once([sys.executable, "-m", "hub", *arguments, *config], environment)
 
     async def _once(self, command: list[str], environment: dict[str, str] | None) -> None:
         process = await asyncio.create_subprocess_exec(
@@ -356,6 +349,32 @@ class County:
                     with contextlib.suppress(ProcessLookupError):
                         child.process.kill()
                     await child.process.wait()
+
+
+def fill_hub(config: Path, inventory: Path, passwords: dict[str, str]) -> None:
+    """The hub's database in its newest form, with the county's stations and people in it."""
+    from hub import db  # these take a second to load, while the demo can already say what is wrong
+    from hub.clock import Clock
+    from hub.config import load
+    from hub.services import stations, users
+
+    engine = db.open_engine(load(config).database_url)
+    db.migrate(engine)
+    now_ns = Clock().wall_ns()
+    with db.transaction(engine) as session:
+        stations.import_inventory(session, inventory.read_bytes(), now_ns=now_ns)
+        for person in HUB_PEOPLE:
+            if users.find(session, person.username) is None:
+                users.create(
+                    session,
+                    username=person.username,
+                    name=person.name,
+                    role=person.role,
+                    password=passwords[person.username],
+                    organisation_id=None,
+                    now_ns=now_ns,
+                )
+    engine.dispose()
 
 
 def choose_ports(file: Path) -> dict[str, int]:
