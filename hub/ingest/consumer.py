@@ -45,6 +45,9 @@ async def run(settings: Settings, engine: Engine, clock: Clock, notices: Notices
         except* (aiomqtt.MqttError, OSError) as errors:
             if worker.connected or failures == 0:
                 _logger.warning("ingest: the broker is away (%s)", type(errors.exceptions[0]).__name__)
+        # Leaving a broken connection, aiomqtt may raise its own error in the place of our cancellation.
+        if (task := asyncio.current_task()) is not None and task.cancelling():
+            raise asyncio.CancelledError
         failures = 0 if worker.connected else failures + 1
         await asyncio.sleep(_RETRY_S[min(failures, len(_RETRY_S) - 1)])
 
