@@ -15,7 +15,11 @@ def main() -> int:
     environment = dict(os.environ)
     if os.geteuid() == 0:
         environment["MAITONG_NO_SKIPS"] = "1"
-    tests = subprocess.run([sys.executable, "-m", "pytest", "-q", *sys.argv[1:]], cwd=ROOT, env=environment)
+    tests = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-n", "3", "--dist", "loadgroup", *sys.argv[1:]],
+        cwd=ROOT,
+        env=environment,
+    )
     return 1 if web.returncode or tests.returncode else 0
 
 

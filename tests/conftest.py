@@ -32,6 +32,18 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line("as root everything can be installed: a skip is a failure", red=True)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share a running county go to one worker, and start first since they take longest."""
+    for item in items:
+        if "county" in getattr(item, "fixturenames", ()) and {"e2e", "faults"} & {
+            mark.name for mark in item.iter_markers()
+        }:
+            pair = getattr(item, "callspec", None)
+            name = f"{item.path.stem} {pair.params.get('county', '') if pair else ''}"
+            item.add_marker(pytest.mark.xdist_group(name))
+    items.sort(key=lambda item: not any(mark.name in ("e2e", "faults") for mark in item.iter_markers()))
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """With MAITONG_NO_SKIPS (scripts/run_tests.py sets it for root) a skip fails the run."""

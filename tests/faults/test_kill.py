@@ -16,10 +16,24 @@ from county import STATION, until
 pytestmark = pytest.mark.faults
 
 PARTS = ("broker", "hub", "MT-0001", "BOX-0001", "analysis-MT-0001")
+SHORT = {
+    ("broker", "sealing"),
+    ("hub", "sealing"),
+    ("MT-0001", "recording"),
+    ("MT-0001", "sealing"),
+    ("BOX-0001", "recording"),
+    ("analysis-MT-0001", "recording"),
+}
+"""What `make test` has time for; the campaign does all of them, many times."""
 
 
-@pytest.mark.parametrize("part", PARTS)
-@pytest.mark.parametrize("moment", ["recording", "sealing"])
+def pytest_generate_tests(metafunc):
+    if "moment" in metafunc.fixturenames:
+        every = [(part, moment) for part in PARTS for moment in ("recording", "sealing")]
+        chosen = every if metafunc.config.getoption("--campaign", False) else sorted(SHORT)
+        metafunc.parametrize(("part", "moment"), chosen)
+
+
 def test_a_killed_process_loses_and_doubles_nothing(county, rounds, part, moment, tmp_path):
     dice = random.Random(f"{part} {moment}")
     for _ in range(rounds):

@@ -1,4 +1,4 @@
-"""The extras are honest: [edge] alone runs the station and holds nothing of the hub's, and the other way round."""
+"""The extras are honest: [edge] alone runs the station and has nothing of the hub, and so the hub."""
 
 import json
 import os
