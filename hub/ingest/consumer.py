@@ -28,6 +28,7 @@ BATCH = 64
 _ITEMS = 64
 """At most so many in one receipt (protocols.messages.Receipt)."""
 _KEEPALIVE_S = 20
+_ANSWER_WITHIN_S = 5
 _RETRY_S = (0.5, 1.0, 2.0, 5.0, 10.0)
 
 
@@ -42,11 +43,10 @@ async def run(settings: Settings, engine: Engine, clock: Clock, notices: Notices
     while True:
         try:
             await worker.serve()
-        except* (aiomqtt.MqttError, OSError) as errors:
+        except (aiomqtt.MqttError, OSError) as error:
             if worker.connected or failures == 0:
-                _logger.warning("ingest: the broker is away (%s)", type(errors.exceptions[0]).__name__)
-        # Leaving a broken connection, aiomqtt may raise its own error in the place of our cancellation.
-        if (task := asyncio.current_task()) is not None and task.cancelling():
+                _logger.warning("ingest: the broker is away (%s)", error)
+        if worker.cancelled:
             raise asyncio.CancelledError
         failures = 0 if worker.connected else failures + 1
         await asyncio.sleep(_RETRY_S[min(failures, len(_RETRY_S) - 1)])
@@ -64,31 +64,41 @@ class Consumer:
         self._epoch = secrets.token_bytes(8)
         self._seq = 0
         self.connected = False
+        self.cancelled = False
+        """Leaving a broken connection, aiomqtt may raise its own error in the place of our cancellation."""
 
     async def serve(self) -> None:
         """Consume until the connection ends. Raises MqttError or OSError when it does."""
         self.connected = False
         identifier = f"hub-ingest-{secrets.token_hex(4)}"
-        async with mqtt_client(self._broker, identifier, keepalive=_KEEPALIVE_S) as client:
-            client.pending_calls_threshold = 10 * BATCH
-            paho = client._client  # noqa: SLF001 - aiomqtt has no manual acknowledgement of its own
-            paho.manual_ack_set(True)
-            for topic in topics.hub_subscriptions(shared=self._broker.shared):
-                await client.subscribe(topic, qos=1)
-            self.connected = True
-            _logger.info("ingest: connected to the broker")
-            messages = client.messages
-            async for first in messages:
-                batch = [first]
-                while len(messages) and len(batch) < BATCH:
-                    batch.append(await anext(messages))
-                incoming = [Incoming(m.topic.value, _payload(m), bool(m.retain)) for m in batch]
-                outcomes = await self._take(incoming)
-                for message in batch:
-                    paho.ack(message.mid, message.qos)
-                for kind, id_ in dict.fromkeys(notice for o in outcomes for notice in o.notices):
-                    self._notices.publish(kind, id_)
-                await self._send_receipts(client, outcomes)
+        client = mqtt_client(self._broker, identifier, keepalive=_KEEPALIVE_S, timeout=_ANSWER_WITHIN_S)
+        async with client:
+            try:
+                await self._consume(client)
+            except asyncio.CancelledError:
+                self.cancelled = True
+                raise
+
+    async def _consume(self, client: aiomqtt.Client) -> None:
+        client.pending_calls_threshold = 10 * BATCH
+        paho = client._client  # noqa: SLF001 - aiomqtt has no manual acknowledgement of its own
+        paho.manual_ack_set(True)
+        for topic in topics.hub_subscriptions(shared=self._broker.shared):
+            await client.subscribe(topic, qos=1)
+        self.connected = True
+        _logger.info("ingest: connected to the broker")
+        messages = client.messages
+        async for first in messages:
+            batch = [first]
+            while len(messages) and len(batch) < BATCH:
+                batch.append(await anext(messages))
+            incoming = [Incoming(m.topic.value, _payload(m), bool(m.retain)) for m in batch]
+            outcomes = await self._take(incoming)
+            for message in batch:
+                paho.ack(message.mid, message.qos)
+            for kind, id_ in dict.fromkeys(notice for o in outcomes for notice in o.notices):
+                self._notices.publish(kind, id_)
+            await self._send_receipts(client, outcomes)
 
     async def _take(self, incoming: Sequence[Incoming]) -> list[Outcome]:
         """As `take`, in a thread; waits while the database is away."""
@@ -107,13 +117,16 @@ class Consumer:
         for outcome in outcomes:
             if outcome.station_id and outcome.receipt:
                 _keep(by_station[outcome.station_id], outcome.receipt)
-        async with asyncio.TaskGroup() as tasks:
-            for station_id, items in by_station.items():
-                said = list(items.values())
-                for start in range(0, len(said), _ITEMS):
-                    frame = self._frame(said[start : start + _ITEMS])
-                    topic = topics.build("down_receipt", station_id)
-                    tasks.create_task(client.publish(topic, frame, qos=1))
+        publishing = []
+        for station_id, items in by_station.items():
+            said = list(items.values())
+            for start in range(0, len(said), _ITEMS):
+                frame = self._frame(said[start : start + _ITEMS])
+                publishing.append(client.publish(topics.build("down_receipt", station_id), frame, qos=1))
+        # Not a task group: Python 3.11's leaves this task marked as being cancelled when a child fails.
+        for result in await asyncio.gather(*publishing, return_exceptions=True):
+            if isinstance(result, BaseException):
+                raise result
 
     def _frame(self, items: list[ReceiptItem]) -> bytes:
         message = Receipt(items=tuple(items), wall_ns=self._clock.wall_ns())

@@ -1,5 +1,6 @@
 """Link to a station: frames on its down lanes. Its receipt, which comes through ingest, confirms them."""
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -35,7 +36,7 @@ class StationLink:
                 frame = encode(delivery.header, parts.cut(delivery.body, k), k, n)
                 await self._client.publish(topic, frame, qos=1)
         except (aiomqtt.MqttError, OSError) as error:
-            raise LinkGone(type(error).__name__) from None
+            raise LinkGone(str(error)) from None
         return SendOutcome("sent", next_try_s=resend_after_s(len(delivery.body), delivery.attempts))
 
 
@@ -51,9 +52,17 @@ def resend_after_s(size: int, attempts: int) -> float:
 @asynccontextmanager
 async def connect(broker: Broker) -> AsyncIterator[StationLink]:
     """The link, while the block lasts. Raises LinkGone."""
-    client = mqtt_client(broker, f"hub-interfaces-{secrets.token_hex(4)}", keepalive=20)
+    client = mqtt_client(broker, f"hub-interfaces-{secrets.token_hex(4)}", keepalive=20, timeout=5)
+    cancelled = False
     try:
         async with client:
-            yield StationLink(client)
+            try:
+                yield StationLink(client)
+            except asyncio.CancelledError:
+                cancelled = True
+                raise
     except (aiomqtt.MqttError, OSError) as error:
-        raise LinkGone(type(error).__name__) from None
+        # Leaving a broken connection, aiomqtt may raise its own error in the place of our cancellation.
+        if cancelled:
+            raise asyncio.CancelledError from None
+        raise LinkGone(str(error)) from None

@@ -51,11 +51,9 @@ async def _keep_draining(
                 opened, failures = True, 0
                 await drain(kind, link, engine, clock, woken)
         except (LinkGone, SQLAlchemyError) as error:
-            # Leaving a broken connection, aiomqtt may raise its own error in the place of our cancellation.
-            if (task := asyncio.current_task()) is not None and task.cancelling():
-                raise asyncio.CancelledError from None
             if opened or failures == 0:
-                _logger.warning("deliveries to %s stopped: %s", kind, type(error).__name__)
+                reason = str(error) if isinstance(error, LinkGone) else type(error).__name__
+                _logger.warning("deliveries to %s stopped: %s", kind, reason)
             await asyncio.sleep(_RETRY_S[min(failures, len(_RETRY_S) - 1)])
             failures += 1
 
