@@ -221,10 +221,12 @@ class Capture:
                 async for event in driver:
                     await self._take(event)
         except WrongSerial as error:
-            await self._lose("wrong_serial", str(error), serial=error.found)
+            # Shown to people of two languages: figures, no sentence.
+            await self._lose("wrong_serial", f"{error.expected} ≠ {error.found}", serial=error.found)
             raise
         except WrongRate as error:
-            await self._lose("wrong_rate", str(error))
+            offered = " / ".join(f"{rate} Hz" for rate in error.offered)
+            await self._lose("wrong_rate", f"{error.wanted} Hz ≠ {offered}")
             raise
         except DriverError as error:
             await self._lose("gone", str(error))

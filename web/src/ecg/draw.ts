@@ -24,12 +24,13 @@ export interface PaperWords {
 
 export interface Trace {
   block: Block
-  /** Leads whose electrode was off: hatched and said so, rather than "no data". */
+  /** Leads whose electrode was off at some time: hatched and said so, whatever the samples look like. */
   off: ReadonlySet<string>
 }
 
 type Context = CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D
 
+const FLAT_UV = 25 // peak to peak, as ecg/quality.py: below it a lead shows nothing
 const DENSE = 16 // samples per device px up to which every sample is drawn
 
 function samplesOf(block: Block, cell: Cell): [number, number] {
@@ -38,13 +39,25 @@ function samplesOf(block: Block, cell: Cell): [number, number] {
   return [from, Math.max(from, to)]
 }
 
-/** Whether nothing at all was recorded where this cell looks. */
-function isAbsent(block: Block, cell: Cell): boolean {
+/**
+ * What a cell holds. `off`: no contact and nothing but a flat line, which is not drawn, since it can be taken
+ * for asystole. `doubtful`: no contact at some time, yet a signal: drawn, and said.
+ */
+export type Held = 'trace' | 'doubtful' | 'off' | 'none'
+
+export function heldIn({ block, off }: Trace, cell: Cell): Held {
   const row = block.counts[block.leads.indexOf(cell.lead)]
   const [from, to] = samplesOf(block, cell)
-  if (!row || to <= from) return true
-  for (let i = from; i < to; i++) if (row[i] !== MISSING) return false
-  return true
+  let low = Infinity
+  let high = -Infinity
+  for (let i = from; row && i < to; i++) {
+    if (row[i] === MISSING) continue
+    low = Math.min(low, row[i])
+    high = Math.max(high, row[i])
+  }
+  const absent = high < low
+  if (!off.has(cell.lead)) return absent ? 'none' : 'trace'
+  return absent || (high - low) * block.uvPerCount < FLAT_UV ? 'off' : 'doubtful'
 }
 
 function drawMarks(g: Context, ink: Ink, paper: Paper, cell: Cell): void {
@@ -63,38 +76,67 @@ function drawMarks(g: Context, ink: Ink, paper: Paper, cell: Cell): void {
   g.fillRect(x, top, Math.max(1, paper.dpr), Math.round(5 * paper.pxPerMm))
 }
 
-/** The lead's name, under the trace; where nothing was recorded, a hatch and why, with no line. */
+/** The lead's name, under the trace; where there is nothing, or nothing sure, a hatch and why. */
 function drawName(g: Context, ink: Ink, paper: Paper, cell: Cell, trace: Trace | null, words: PaperWords): void {
   const zero = baselineOf(paper, cell.row)
-  const absent = trace !== null && isAbsent(trace.block, cell)
-  const off = absent && trace.off.has(cell.lead)
+  const held = trace ? heldIn(trace, cell) : 'trace'
+  const off = held === 'off' || held === 'doubtful'
   const colour = off ? ink.qual : ink.text
   let name = cell.inverted ? `−${cell.lead}` : cell.lead
-  if (absent) {
+  if (held !== 'trace') {
     name = off ? words.leadOff(name) : words.noData(name)
     const half = Math.min(3, paper.rowMm / 4) * paper.pxPerMm
     const x = xOf(paper, cell.fromS + (cell.first ? 0 : LEAD_GAP_S))
     const w = xOf(paper, cell.fromS + cell.seconds - LEAD_GAP_S) - x
-    drawHatch(g, off ? ink.qual : ink.hatch, x, zero - half, w, 2 * half, paper.dpr)
+    if (held === 'doubtful') {
+      // At the foot of the row: ST and T are read at the zero line.
+      const thin = 1.5 * paper.pxPerMm
+      drawHatch(g, ink.qual, x, rowSpan(paper, cell.row)[1] - 2 * thin, w, thin, paper.dpr)
+    } else drawHatch(g, off ? ink.qual : ink.hatch, x, zero - half, w, 2 * half, paper.dpr)
   }
   g.font = `600 ${14 * paper.dpr}px ${ink.font}`
   g.fillStyle = colour
   g.fillText(name, xOf(paper, cell.fromS) + 1.2 * paper.pxPerMm, zero - labelMm(paper) * paper.pxPerMm)
 }
 
-function drawGap(g: Context, ink: Ink, paper: Paper, row: number, from: number, to: number, rateHz: number, words: PaperWords): void {
+export interface Gap {
+  /** Middle, px. */
+  x: number
+  seconds: number
+}
+
+/** Where to say what is missing: gaps whose words of `width` px would meet inside [from, to] say their sum. */
+export function gapWords(gaps: Gap[], width: number, from: number, to: number): Gap[] {
+  const said: Gap[] = []
+  for (const gap of gaps) {
+    let next = { ...gap, x: Math.max(from + width / 2, Math.min(gap.x, to - width / 2)) }
+    for (let last = said.at(-1); last && next.x - last.x < width; last = said.at(-1)) {
+      said.pop()
+      next = { x: (last.x + next.x) / 2, seconds: last.seconds + next.seconds }
+    }
+    said.push(next)
+  }
+  return said
+}
+
+function drawGaps(g: Context, ink: Ink, paper: Paper, cell: Cell, gaps: [number, number][], rateHz: number, words: PaperWords): void {
   const half = 3 * paper.pxPerMm
-  const zero = baselineOf(paper, row)
-  const x = xOf(paper, from / rateHz)
-  const w = Math.max(paper.dpr, xOf(paper, to / rateHz) - x)
-  drawHatch(g, ink.hatch, x, zero - half, w, 2 * half, paper.dpr)
+  const zero = baselineOf(paper, cell.row)
+  const found = gaps.map(([a, b]) => {
+    const x = xOf(paper, a / rateHz)
+    const w = Math.max(paper.dpr, xOf(paper, b / rateHz) - x)
+    drawHatch(g, ink.hatch, x, zero - half, w, 2 * half, paper.dpr)
+    return { x: x + w / 2, seconds: (b - a) / rateHz }
+  })
   g.font = `${12 * paper.dpr}px ${ink.font}`
   g.fillStyle = ink.caption
-  const seconds = (to - from) / rateHz
-  // At the foot of the row, clear of the deepest usual S wave.
-  const y = rowSpan(paper, row)[1] - 1.2 * paper.pxPerMm
+  // At the foot of the row, clear of the deepest usual S wave; in the last row above the note.
+  const y = Math.min(rowSpan(paper, cell.row)[1] - 1.2 * paper.pxPerMm, paper.height - 5 * paper.pxPerMm)
+  const text = (seconds: number): string => words.missing(seconds < 1 ? seconds.toFixed(3) : seconds.toFixed(1))
+  const width = g.measureText(text(0)).width + 6 * paper.dpr
   g.textAlign = 'center'
-  g.fillText(words.missing(seconds < 0.1 ? seconds.toFixed(3) : seconds.toFixed(1)), x + w / 2, y)
+  const [from, to] = [xOf(paper, cell.fromS), xOf(paper, cell.fromS + cell.seconds)]
+  for (const { x, seconds } of gapWords(found, width, from, to)) g.fillText(text(seconds), x, y)
   g.textAlign = 'left'
 }
 
@@ -121,7 +163,8 @@ function strokeRun(g: Context, xs: (i: number) => number, ys: (i: number) => num
 
 function drawCell(g: Context, ink: Ink, paper: Paper, cell: Cell, trace: Trace, words: PaperWords): void {
   const { block } = trace
-  if (isAbsent(block, cell)) return
+  const held = heldIn(trace, cell)
+  if (held === 'none' || held === 'off') return
   const row = block.counts[block.leads.indexOf(cell.lead)]
   const [from, to] = samplesOf(block, cell)
   const gaps = runsOf(row, MISSING, from, to)
@@ -139,7 +182,7 @@ function drawCell(g: Context, ink: Ink, paper: Paper, cell: Cell, trace: Trace, 
     at = b
   }
   g.stroke()
-  for (const [a, b] of gaps) drawGap(g, ink, paper, cell.row, a, b, block.rateHz, words)
+  drawGaps(g, ink, paper, cell, gaps, block.rateHz, words)
   const rail = row.findIndex((count, i) => i >= from && i < to && count !== MISSING && Math.abs(count) >= RAIL)
   if (rail >= 0) {
     g.font = `${12 * paper.dpr}px ${ink.font}`

@@ -53,6 +53,16 @@ export const LAYOUTS: Layout[] = [
   { id: '6x2', title: '6×2', rows: columns([LIMB, CHEST], 5), minRowMm: 16 },
 ]
 
+/**
+ * `id`, unless the recording ends before every column has half its length: then all leads from the first
+ * second on, one to a row, so that none that was recorded is left out.
+ */
+export function layoutFor(id: LayoutId, seconds: number): Layout {
+  const wanted = layoutOf(id)
+  const last = wanted.rows.flat().reduce((a, b) => (b.fromS > a.fromS ? b : a))
+  return last.fromS > 0 && seconds < last.fromS + last.seconds / 2 ? layoutOf('12x1') : wanted
+}
+
 export function layoutOf(id: LayoutId): Layout {
   const found = LAYOUTS.find((layout) => layout.id === id)
   if (!found) throw new RangeError(`no layout ${id}`)

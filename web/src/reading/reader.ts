@@ -2,7 +2,7 @@
 import { computed, reactive, shallowReactive } from 'vue'
 import { ApiError, ask, askBytes } from '@/shared/api'
 import { may, session } from '@/shared/session'
-import { BlockError, type Block, unpack } from '@/ecg/block'
+import { BlockError, type Block, LEADS, type Lead, unpack } from '@/ecg/block'
 import { keepLocally, keyOf, readLocally } from '@/reading/drafts'
 import type { Band, ExamView, FieldWords, RecordingView, ReportBody, StatementLine } from '@/reading/types'
 import { t } from '@/reading/words'
@@ -58,6 +58,11 @@ export const picture = shallowReactive({ block: null as Block | null, name: '' }
 export const recording = computed<RecordingView | null>(
   () => reader.exam?.recordings.find((each) => each.recording_id === reader.recordingId) ?? null,
 )
+/** Leads whose electrode was off at some time of the attempt on the paper, in the usual order. */
+export const leadsOff = computed<Lead[]>(() => {
+  const quality = recording.value?.analysis?.lead_quality ?? recording.value?.lead_quality ?? {}
+  return LEADS.filter((lead) => quality[lead] === 'lead_off')
+})
 export const mine = computed(() => {
   const by = reader.exam?.claimed_by
   return !!by && by.id === session.user?.id

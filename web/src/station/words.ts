@@ -123,6 +123,7 @@ const zh = {
     next: '姓名正确，下一步',
     missing: {
       id: '请先输完身份证号',
+      id_wrong: '请先改正身份证号',
       name: '请输入姓名',
       reason: '请写明无证件原因',
       sex: '请选择性别',
@@ -229,7 +230,7 @@ const zh = {
       what: '请拔下采集盒 10 秒后重新插上；仍不行请联系网络运维，并说出下面这一行。',
     },
     silent: { title: '采集盒没有发来信号', what: '请检查采集盒是否开机、导线是否插好。信号到达后自动显示。' },
-    found: '现接 {serial}',
+    compared: { wrong_serial: '登记 ≠ 现接：{detail}', wrong_rate: '设置 ≠ 采集盒：{detail}' },
     detail: '详情：{detail}',
   },
   report: {
@@ -246,7 +247,7 @@ const zh = {
     keep: '保持电极不动，陪在患者身边。县级值班电话 {phone}',
     keepNoPhone: '保持电极不动，陪在患者身边。',
     qualityIs: { diagnostic: '质量：可诊断', rhythm_only: '质量：仅看节律', repeat: '质量：建议重采' },
-    preview: '3×4+II · 25 mm/s · 10 mm/mV · 0.05–150 Hz 连续分列',
+    preview: '{layout} · 25 mm/s · 10 mm/mV · 0.05–150 Hz 连续分列',
     muscleBand: '▲ 40 Hz + 50 Hz 陷波：影响 ST/QRS 判读',
     bandDiagnostic: '0.05–150 Hz',
     bandMuscle: '0.05–40 Hz',
@@ -433,6 +434,7 @@ const en: Translated<typeof zh> = {
     next: 'Name is right, next',
     missing: {
       id: 'Complete the ID number first',
+      id_wrong: 'Correct the ID number first',
       name: 'Enter the name',
       reason: 'Say why there is no document',
       sex: 'Choose the sex',
@@ -542,7 +544,7 @@ const en: Translated<typeof zh> = {
       what: 'Unplug the box for 10 seconds and plug it in again; else call operations and read them the line below.',
     },
     silent: { title: 'No signal from the ECG box', what: 'Check that the box is on and its cable plugged in. The trace appears by itself.' },
-    found: 'Connected: {serial}',
+    compared: { wrong_serial: 'Registered ≠ connected: {detail}', wrong_rate: 'Settings ≠ box: {detail}' },
     detail: 'Detail: {detail}',
   },
   report: {
@@ -559,7 +561,7 @@ const en: Translated<typeof zh> = {
     keep: 'Leave the electrodes on and stay with the patient. County duty phone {phone}',
     keepNoPhone: 'Leave the electrodes on and stay with the patient.',
     qualityIs: { diagnostic: 'Quality: diagnostic', rhythm_only: 'Quality: rhythm only', repeat: 'Quality: please repeat' },
-    preview: '3×4+II · 25 mm/s · 10 mm/mV · 0.05–150 Hz consecutive columns',
+    preview: '{layout} · 25 mm/s · 10 mm/mV · 0.05–150 Hz consecutive columns',
     muscleBand: '▲ 40 Hz + 50 Hz notch: affects ST/QRS reading',
     bandDiagnostic: '0.05–150 Hz',
     bandMuscle: '0.05–40 Hz',
