@@ -7,15 +7,17 @@ import contextlib
 import io
 import json
 import os
+import random
 import re
+import secrets
 import signal
+import socket
 import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx2 as httpx
 import psutil
@@ -34,6 +36,9 @@ class County:
         self._options = options
         self._demo: subprocess.Popen[bytes] | None = None
         self._clients: list[Client] = []
+        self._added: list[AddedStation] = []
+        self.doctors = dict(VILLAGE_DOCTOR)
+        """Station → the village doctor's account there."""
 
     def __enter__(self) -> "County":
         self.start()
@@ -49,7 +54,10 @@ class County:
         mark = self.output.stat().st_size if self.output.exists() else 0
         with self.output.open("ab") as out:
             self._demo = subprocess.Popen(
-                [sys.executable, "-m", "hub.demo", "--home", str(self.home), *self._options],
+                [
+                    *(sys.executable, "-m", "hub.demo", "--home", str(self.home)),
+                    *("--first-port", str(random.randrange(1200, 2700) * 12), *self._options),
+                ],
                 cwd=ROOT,
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -67,6 +75,8 @@ class County:
     def stop(self) -> None:
         """Ctrl-C, and wait; what does not end in time is killed and is an error."""
         self.close_clients()
+        while self._added:
+            self._added.pop().stop()
         if self._demo is None or self._demo.poll() is not None:
             return
         left = [p.pid for p in psutil.Process(self._demo.pid).children(recursive=True)]
@@ -122,14 +132,108 @@ class County:
     def station(self, name: str = STATION) -> "StationClient":
         client = StationClient(self.url(name))
         self._clients.append(client)
-        client.log_in(VILLAGE_DOCTOR[name], self.passwords[VILLAGE_DOCTOR[name]])
+        client.log_in(self.doctors[name], self.passwords[self.doctors[name]])
         return client
+
+    def add_stations(self, *wanted: "Wanted") -> "dict[str, AddedStation]":
+        """More stations in the county, each with a box of its own, up when this returns; ended with it.
+
+        Together, because the hub is told of them once. Each has a village doctor and an account `yunwei`.
+        """
+        county, added = self.home / "county", {}
+        for one in wanted:
+            doctor = f"cunyi{one.name[-2:]}"
+            self.ports[one.name], box_port = free_ports(2)
+            self.doctors[one.name] = doctor
+            self.passwords.setdefault(doctor, secrets.token_hex(8))
+            expects = one.serial if one.expects is None else one.expects
+            run_tool(
+                "provisioning", "new-station", county, "--id", one.name, "--name", one.place,
+                "--organisation", "V0001", "--broker-host", "127.0.0.1",
+                "--broker-port", self.ports["broker"], "--page-port", self.ports[one.name],
+                "--box", f"driver=ecg_ads1298,address=tcp:127.0.0.1:{box_port},serial={expects},rate_hz=500",
+                "--account", f"{doctor}:{doctor}:village_doctor:DOCTOR",
+                "--account", f"{OPS}:{OPS}:network_ops:OPS",
+                DOCTOR=self.passwords[doctor], OPS=self.passwords[OPS],
+            )  # fmt: skip
+            added[one.name] = AddedStation(self.home, one, box_port)
+            self._added.append(added[one.name])
+            added[one.name].plug_in(*one.box)
+        run_tool("hub", "import-inventory", county / "inventory.json", "--config", self.home / "hub/hub.toml")
+        for station in added.values():
+            station.start()
+        for name in added:
+            until(lambda name=name: answers_health(self.url(name)), 60, f"{name} is up")
+        return added
 
     def reader(self, username: str = READER) -> "HubClient":
         client = HubClient(self.url("hub"))
         self._clients.append(client)
         client.log_in(username, self.passwords[username])
         return client
+
+
+class Wanted(NamedTuple):
+    """A station to add, and what its box is like."""
+
+    name: str
+    place: str
+    serial: str
+    """What the box says it is."""
+    expects: str | None = None
+    """The serial in the station's settings, if that is another."""
+    box: tuple[str, ...] = ()
+    """Options of `python -m edge_agent.simulator`."""
+
+
+class AddedStation:
+    """The agent and the simulated box of one added station."""
+
+    def __init__(self, home: Path, wanted: Wanted, box_port: int) -> None:
+        self.name, self._serial = wanted.name, wanted.serial
+        self.sent_log = home / f"{wanted.name}.i32"
+        """Every sample the box has put on the wire since it was last plugged in."""
+        self._home, self._box_port = home, box_port
+        self._agent: subprocess.Popen[bytes] | None = None
+        self._box: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the agent; the hub must know the station by now."""
+        settings = self._home / "county/stations" / self.name / "settings.toml"
+        self._agent = self._process(self.name, "edge_agent", "run", "--settings", settings)
+
+    def plug_in(self, *options: str) -> None:
+        """The box comes to life: at the same place, counting its samples from 0."""
+        self._box = self._process(
+            f"{self.name}-box", "edge_agent.simulator", "ecg_ads1298", "--serial", self._serial,
+            "--listen", f"tcp:127.0.0.1:{self._box_port}", "--sent-log", self.sent_log, *options,
+        )  # fmt: skip
+
+    def unplug(self) -> None:
+        """The cable goes, and with it the power of the box."""
+        assert self._box is not None
+        self._box.kill()
+        self._box.wait()
+        self._box = None
+
+    def stop(self) -> None:
+        if self._agent is not None:
+            self._agent.terminate()
+            try:
+                self._agent.wait(15)
+            finally:
+                self._agent.kill()
+        if self._box is not None:
+            self.unplug()
+
+    def printed_by_box(self) -> str:
+        return (self._home / "log" / f"{self.name}-box.log").read_text()
+
+    def _process(self, log: str, *command: object) -> subprocess.Popen[bytes]:
+        with (self._home / "log" / f"{log}.log").open("ab") as out:
+            return subprocess.Popen(
+                [sys.executable, "-m", *map(str, command)], cwd=ROOT, stdout=out, stderr=out
+            )
 
 
 class Client:
@@ -252,50 +356,32 @@ def until(ask: Any, seconds: float, what: str) -> Any:
         time.sleep(0.1)
 
 
-@contextlib.contextmanager
-def postgres(folder: Path) -> Iterator[str | None]:
-    """A private PostgreSQL on a unix socket in `folder`; yields its URL, or None where it is not installed.
-
-    It refuses to run as root, so as root it runs as `nobody`.
-    """
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda p: int(p.parts[4]))
-    if not found:
-        yield None
-        return
-    binaries = found[-1].parent
-    folder.mkdir(parents=True, exist_ok=True)
-    who: list[str] = []
-    if os.geteuid() == 0:
-        who = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
-        for place in (folder, *folder.parents):
-            if str(place) in ("/", "/tmp"):
-                break
-            place.chmod(place.stat().st_mode | 0o011)
-        import shutil
-
-        shutil.chown(folder, "nobody", "nogroup")
-    data = folder / "data"
-    user = "maitong"
-    subprocess.run(
-        [*who, binaries / "initdb", "-D", data, "-U", user, "-A", "trust", "--encoding=UTF8", "--locale=C"],
-        check=True,
+def run_tool(module: str, *arguments: object, **environment: str) -> None:
+    """One command of a package, to its end; an AssertionError with its output if it failed."""
+    done = subprocess.run(
+        [sys.executable, "-m", module, *map(str, arguments)],
+        cwd=ROOT,
+        env=os.environ | environment,
         capture_output=True,
-        cwd=folder,
+        text=True,
+        check=False,
     )
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(
-            [*who, binaries / "postgres", "-D", data, "-k", folder, "-c", "listen_addresses="],
-            stdout=log,
-            stderr=log,
-            cwd=folder,
-        )
-    try:
-        until(lambda: (folder / ".s.PGSQL.5432").exists(), 30, "PostgreSQL is up")
-        time.sleep(0.3)
-        yield f"postgresql+psycopg://{user}@/postgres?host={folder}"
-    finally:
-        server.send_signal(signal.SIGINT)  # fast shutdown
-        server.wait(30)
+    assert done.returncode == 0, f"{module} {arguments[0]}: {done.stdout}{done.stderr}"
+
+
+def free_ports(n: int) -> list[int]:
+    """TCP ports on 127.0.0.1 nobody listens on now."""
+    with contextlib.ExitStack() as held:
+        probes = [held.enter_context(socket.socket()) for _ in range(n)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+
+
+def answers_health(url: str) -> bool:
+    with contextlib.suppress(httpx.TransportError):
+        return httpx.get(f"{url}/health", timeout=2).status_code == 200
+    return False
 
 
 def english(text: str) -> bool:
