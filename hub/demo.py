@@ -87,6 +87,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--record2", type=Path, help="the same for box 2")
     parser.add_argument("--reset", action="store_true", help="begin again: forget all data")
     parser.add_argument("--broker", choices=("auto", "mosquitto", "embedded"), default="auto")
+    parser.add_argument("--first-port", type=int, help="use the ports from here on, not the usual ones")
     parser.add_argument("--database-url", default="sqlite:///hub.db", help="the hub's database")
     parser.add_argument(
         "--sent-log", action="store_true", help="boxes write the samples they send to the home"
@@ -137,7 +138,7 @@ class County:
         self._home.mkdir(parents=True, exist_ok=True)
         (self._home / MARKER).touch()
         with self._lock():
-            ports = choose_ports(self._home / "ports.json")
+            ports = choose_ports(self._home / "ports.json", self._options.first_port)
             passwords = remember_passwords(self._home / "accounts.json")
             await self._provision(ports, passwords)
             await self._prepare_hub(ports, passwords)
@@ -377,16 +378,20 @@ def fill_hub(config: Path, inventory: Path, passwords: dict[str, str]) -> None:
     engine.dispose()
 
 
-def choose_ports(file: Path) -> dict[str, int]:
+def choose_ports(file: Path, first: int | None = None) -> dict[str, int]:
     """The ports of the last start where they are still free, else the next free ones."""
-    wanted = PORTS | (json.loads(file.read_text()) if file.exists() else {})
+    usual = PORTS if first is None else {name: first + i for i, name in enumerate(PORTS)}
+    wanted = usual | (json.loads(file.read_text()) if file.exists() else {})
     chosen: dict[str, int] = {}
-    for name, first in wanted.items():
-        port = first
+    for name, usual_port in wanted.items():
+        port = usual_port
         while port in chosen.values() or not is_free(port):
             port += 1
-        if port != first:
-            print(f"demo: 端口 {first} 被占用，改用 {port} / port {first} is taken, {name} moves to {port}")
+        if port != usual_port:
+            print(
+                f"demo: 端口 {usual_port} 被占用，改用 {port} / "
+                f"port {usual_port} is taken, {name} moves to {port}"
+            )
         chosen[name] = port
     file.write_text(json.dumps(chosen))
     return chosen

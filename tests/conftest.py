@@ -32,16 +32,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line("as root everything can be installed: a skip is a failure", red=True)
 
 
+def takes_a_county(item: pytest.Item) -> bool:
+    """Whether a test runs against a whole county of processes."""
+    return any(mark.name in ("e2e", "faults") for mark in item.iter_markers())
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share a running county go to one worker, and start first since they take longest."""
-    for item in items:
-        if "county" in getattr(item, "fixturenames", ()) and {"e2e", "faults"} & {
-            mark.name for mark in item.iter_markers()
-        }:
-            pair = getattr(item, "callspec", None)
-            name = f"{item.path.stem} {pair.params.get('county', '') if pair else ''}"
-            item.add_marker(pytest.mark.xdist_group(name))
-    items.sort(key=lambda item: not any(mark.name in ("e2e", "faults") for mark in item.iter_markers()))
+    """What takes longest starts first."""
+    items.sort(key=lambda item: not takes_a_county(item))
 
 
 @pytest.hookimpl(trylast=True)
@@ -66,7 +64,7 @@ OURS = ("ecg", "edge_agent", "hub", "protocols", "provisioning")
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Every asynchronous test watches for tasks it leaves behind; the fixture is set up before all others."""
+    """Every asynchronous test watches for tasks it leaves behind, set up before all other fixtures."""
     function = getattr(item, "function", None)
     names = getattr(item, "fixturenames", None)
     if names is not None and inspect.iscoroutinefunction(inspect.unwrap(function) if function else None):

@@ -3,8 +3,9 @@
 import shutil
 from pathlib import Path
 
+import postgres
 import pytest
-from county import County, postgres
+from county import County
 from playwright.sync_api import sync_playwright
 
 PAIRS = ("sqlite+embedded", "postgresql+mosquitto")
@@ -37,11 +38,13 @@ def county(request, tmp_path_factory):
         return
     if shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin") is None:
         pytest.skip("mosquitto is not installed (apt-get install mosquitto)")
-    with postgres(folder / "pg") as url:
-        if url is None:
-            pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
-        with County(folder / "home", "--broker", "mosquitto", "--database-url", url, "--sent-log") as running:
-            yield running
+    with (
+        postgres.cluster() as cluster,
+        County(
+            folder / "home", "--broker", "mosquitto", "--database-url", postgres.url(cluster), "--sent-log"
+        ) as running,
+    ):
+        yield running
 
 
 @pytest.fixture

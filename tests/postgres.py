@@ -1,0 +1,69 @@
+"""A real PostgreSQL of one's own, on a unix socket in a folder that is gone afterwards."""
+
+import contextlib
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+USER = "hub"
+
+
+def url(folder: Path, database: str = "postgres") -> str:
+    """SQLAlchemy's address of a database in the cluster of `folder`."""
+    return f"postgresql+psycopg://{USER}@/{database}?host={folder}"
+
+
+@contextlib.contextmanager
+def cluster(*, durable: bool = True) -> Iterator[Path]:
+    """The folder of a running cluster; skips by name where PostgreSQL is not installed.
+
+    The folder is in /tmp itself: PostgreSQL refuses root and then runs as nobody, who may not enter
+    pytest's own folders.
+    """
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda p: int(p.parts[-3]))
+    if not found:
+        pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
+    binaries, prefix = found[-1].parent, _as_nobody()
+    with tempfile.TemporaryDirectory(prefix="maitong-pg-", dir="/tmp") as name:
+        folder = Path(name)
+        if prefix:
+            nobody = pwd.getpwnam("nobody")
+            os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+        data = folder / "data"
+
+        def run(*command: str) -> None:
+            done = subprocess.run(
+                [*prefix, *command],
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                env={"LC_ALL": "C", "PATH": "/usr/bin"},
+            )
+            assert done.returncode == 0, done.stdout + done.stderr
+
+        run(f"{binaries}/initdb", "-D", str(data), "-U", USER, "-A", "trust", "-E", "UTF8", "--no-sync")
+        options = f"-c listen_addresses= -c unix_socket_directories={folder} -c max_connections=60"
+        if not durable:
+            options += " -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
+        run(f"{binaries}/pg_ctl", "-D", str(data), "-w", "-l", str(folder / "log"), "-o", options, "start")
+        try:
+            yield folder
+        finally:
+            run(f"{binaries}/pg_ctl", "-D", str(data), "-m", "immediate", "-w", "stop")
+
+
+def _as_nobody() -> list[str]:
+    """PostgreSQL refuses to run as root."""
+    if os.geteuid() != 0:
+        return []
+    if setpriv := shutil.which("setpriv"):
+        return [setpriv, "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--"]
+    if runuser := shutil.which("runuser"):
+        return [runuser, "-u", "nobody", "--"]
+    pytest.skip("PostgreSQL: running as root, and neither setpriv nor runuser is installed")
