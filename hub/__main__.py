@@ -22,7 +22,7 @@ import uvicorn
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from hub import db, log, timers
+from hub import db, log, render, timers
 from hub.app import create_app
 from hub.clock import Clock
 from hub.config import Settings, load
@@ -68,14 +68,22 @@ async def _serve(settings: Settings, engine: Engine, clock: Clock, notices: Noti
             timeout_graceful_shutdown=3,
         )
     )
-    # Loading scipy and wfdb takes seconds; meanwhile everything but the first trace is served.
+    # Loading scipy, wfdb and the PDF engine takes seconds; meanwhile everything but these is served.
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(asyncio.to_thread(recordings.warm_up), name="warm up")
+        tasks.create_task(asyncio.to_thread(_warm_up), name="warm up")
         try:
             await server.serve()
         finally:
             if server.started and not server.should_exit:
                 await server.shutdown()
+
+
+def _warm_up() -> None:
+    recordings.warm_up()
+    try:
+        render.warm_up()
+    except HubError as error:  # said again, in words, to whoever signs
+        _logger.error("reports cannot be printed: %s", error)  # noqa: TRY400, RUF100
 
 
 async def _interfaces(settings: Settings, engine: Engine, clock: Clock, notices: Notices) -> None:

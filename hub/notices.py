@@ -9,6 +9,7 @@ import logging
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import TracebackType
 from typing import Any, Literal, get_args
 
 import aiomqtt
@@ -39,11 +40,25 @@ def tls_of(broker: Broker) -> ssl.SSLContext | None:
     return context
 
 
+class _Client(aiomqtt.Client):
+    """Leaves a cancellation a cancellation: a farewell that fails on the way out must not hide it."""
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        try:
+            await super().__aexit__(exc_type, exc, tb)
+        except aiomqtt.MqttError:
+            if not isinstance(exc, asyncio.CancelledError):
+                raise
+
+
 def mqtt_client(broker: Broker, identifier: str, **options: Any) -> aiomqtt.Client:
     """A client of the broker, not yet connected. `options` go to aiomqtt."""
-    return aiomqtt.Client(
-        broker.host, broker.port, identifier=identifier, tls_context=tls_of(broker), **options
-    )
+    return _Client(broker.host, broker.port, identifier=identifier, tls_context=tls_of(broker), **options)
 
 
 class Subscription:

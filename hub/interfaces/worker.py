@@ -2,22 +2,20 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
 from typing import cast
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
-from sqlmodel import Session, col, select
 
 from hub import db
 from hub.clock import SECOND_NS, Clock
 from hub.config import Settings
-from hub.domain.delivery import OPEN, Delivery
+from hub.domain.delivery import Delivery
 from hub.interfaces import LINKS
 from hub.interfaces.base import Link, LinkGone, OpenLink, Outgoing, SendOutcome
 from hub.notices import POLL_S, Notices, Subscription
 from hub.services import deliveries
-from protocols.messages import LANES, Lane
+from protocols.messages import Lane
 
 _logger = logging.getLogger(__name__)
 
@@ -61,17 +59,20 @@ async def _keep_draining(
 async def drain(kind: str, link: Link, engine: Engine, clock: Clock, woken: Subscription) -> None:
     """Send what is due, sleep until something is, for ever. Raises LinkGone or a database error."""
     while True:
-        batch = await asyncio.to_thread(_due, engine, kind, clock.wall_ns())
-        for delivery in batch:
-            outcome = await link.send(delivery)
+        batch = await asyncio.to_thread(_take, engine, kind, clock.wall_ns())
+        for i, delivery in enumerate(batch):
+            try:
+                outcome = await link.send(delivery)
+            except LinkGone:
+                await asyncio.to_thread(_put_back, engine, [d.id for d in batch[i:]])
+                raise
             await asyncio.to_thread(_note, engine, delivery.id, outcome, clock.wall_ns())
         if not batch:
             await woken.wait(POLL_S)
 
 
-def _due(engine: Engine, kind: str, now_ns: int) -> list[Outgoing]:
-    with db.reading(engine) as session:
-        rows = [session.get(Delivery, id_) for id_ in heads(session, kind, now_ns)[:_ROUND]]
+def _take(engine: Engine, kind: str, now_ns: int) -> list[Outgoing]:
+    with db.transaction(engine) as session:
         return [
             Outgoing(
                 id=cast("int", row.id),
@@ -81,27 +82,13 @@ def _due(engine: Engine, kind: str, now_ns: int) -> list[Outgoing]:
                 body=row.body,
                 attempts=row.attempts,
             )
-            for row in rows
-            if row is not None
+            for row in deliveries.take(session, kind, now_ns=now_ns, limit=_ROUND)
         ]
 
 
-def heads(session: Session, kind: str, now_ns: int) -> Sequence[int]:
-    """The next delivery of each receiver, if it is due: most urgent lane first, then oldest.
-
-    What stands behind one that is sent and not yet confirmed waits: an older report never overtakes a newer.
-    """
-    query = (
-        select(Delivery.id, Delivery.receiver_id, Delivery.lane, Delivery.next_try_ns)
-        .where(col(Delivery.receiver_kind) == kind, col(Delivery.status).in_(OPEN))
-        .order_by(col(Delivery.id))
-    )
-    first: dict[str, tuple[int, int, int]] = {}
-    for id_, receiver_id, lane, next_try_ns in session.exec(query):
-        assert id_ is not None
-        place = (LANES.index(cast("Lane", lane)), id_, next_try_ns)
-        first[receiver_id] = min(first.get(receiver_id, place), place)
-    return [id_ for _, id_, next_try_ns in sorted(first.values()) if next_try_ns <= now_ns]
+def _put_back(engine: Engine, delivery_ids: list[int]) -> None:
+    with db.transaction(engine) as session:
+        deliveries.retry(session, delivery_ids, "link_gone", next_try_ns=0)
 
 
 def _note(engine: Engine, delivery_id: int, outcome: SendOutcome, now_ns: int) -> None:

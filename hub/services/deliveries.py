@@ -2,12 +2,17 @@
 
 import hashlib
 from collections.abc import Sequence
+from typing import cast
 
 from sqlmodel import Session, col, select
 
+from hub.clock import SECOND_NS
 from hub.domain.delivery import OPEN, Delivery, DeliveryStatus, HubIdentity
 from protocols.envelope import HUB, Header, Stamp, encode_body, message_id
-from protocols.messages import TYPE_OF, Lane, Message
+from protocols.messages import LANES, TYPE_OF, Lane, Message
+
+ON_ITS_WAY_S = 30
+"""What was taken and never noted (the process was killed) is due again after so long."""
 
 
 def epoch(session: Session) -> bytes:
@@ -52,30 +57,33 @@ def header(session: Session, delivery: Delivery) -> Header:
     return Header(delivery.type, HUB, epoch(session), delivery.id, stamp, delivery.sha256)
 
 
-def due(session: Session, receiver_kind: str, *, now_ns: int, limit: int = 100) -> list[Delivery]:
-    """Open deliveries whose time has come, for the receivers' oldest first."""
-    query = (
-        select(Delivery)
-        .where(
-            col(Delivery.receiver_kind) == receiver_kind,
-            col(Delivery.status).in_(OPEN),
-            col(Delivery.next_try_ns) <= now_ns,
-        )
-        .order_by(col(Delivery.id))
-        .limit(limit)
-    )
-    return list(session.exec(query))
+def due(session: Session, receiver_kind: str, *, now_ns: int) -> list[int]:
+    """The next delivery of each receiver, if its time has come: most urgent lane first, then oldest.
 
-
-def next_due_ns(session: Session, receiver_kind: str) -> int | None:
-    """When the next open delivery is due; None: nothing is owed."""
+    What stands behind one that is sent and not yet confirmed waits: an older report never overtakes a newer.
+    """
     query = (
-        select(Delivery.next_try_ns)
+        select(Delivery.id, Delivery.receiver_id, Delivery.lane, Delivery.next_try_ns)
         .where(col(Delivery.receiver_kind) == receiver_kind, col(Delivery.status).in_(OPEN))
-        .order_by(col(Delivery.next_try_ns))
-        .limit(1)
+        .order_by(col(Delivery.id))
     )
-    return session.exec(query).first()
+    first: dict[str, tuple[int, int, int]] = {}
+    for id_, receiver_id, lane, next_try_ns in session.exec(query):
+        assert id_ is not None
+        place = (LANES.index(cast("Lane", lane)), id_, next_try_ns)
+        first[receiver_id] = min(first.get(receiver_id, place), place)
+    return [id_ for _, id_, next_try_ns in sorted(first.values()) if next_try_ns <= now_ns]
+
+
+def take(session: Session, receiver_kind: str, *, now_ns: int, limit: int) -> list[Delivery]:
+    """What is due, put off while on its way; a receiver that comes back meanwhile makes it due again."""
+    taken = []
+    for id_ in due(session, receiver_kind, now_ns=now_ns)[:limit]:
+        row = session.get(Delivery, id_, with_for_update=True)
+        if row is not None and row.status in OPEN:
+            row.next_try_ns = now_ns + ON_ITS_WAY_S * SECOND_NS
+            taken.append(row)
+    return taken
 
 
 def open_for(session: Session, receiver_kind: str, receiver_id: str) -> list[Delivery]:
@@ -96,7 +104,9 @@ def mark_sent(session: Session, delivery_id: int, *, now_ns: int, next_try_ns: i
     """Handed to the broker; if nothing confirms it, it is due again at `next_try_ns`."""
     row = session.get(Delivery, delivery_id, with_for_update=True)
     if row is not None and row.status in OPEN:
-        row.status, row.sent_ns, row.next_try_ns = DeliveryStatus.SENT, now_ns, next_try_ns
+        row.status, row.sent_ns = DeliveryStatus.SENT, now_ns
+        if row.next_try_ns != 0:  # 0: the receiver came back while it was on its way, and may have missed it
+            row.next_try_ns = next_try_ns
         row.attempts += 1
 
 

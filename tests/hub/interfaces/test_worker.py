@@ -63,7 +63,7 @@ def status(engine: Engine, delivery_id: int) -> str:
 
 def heads(engine: Engine, now_ns: int = NOW_NS) -> list[int]:
     with db.reading(engine) as session:
-        return list(worker.heads(session, "station", now_ns))
+        return deliveries.due(session, "station", now_ns=now_ns)
 
 
 class ScriptedLink:
@@ -107,6 +107,7 @@ def test_one_at_a_time_per_receiver_the_most_urgent_first_then_the_oldest(county
     urgent = owe(county, "r4", lane="urgent")
     assert heads(county) == [urgent, other]
     with db.transaction(county) as session:
+        deliveries.take(session, "station", now_ns=NOW_NS, limit=1)
         deliveries.mark_sent(session, urgent, now_ns=NOW_NS, next_try_ns=NOW_NS + 10)
     assert heads(county) == [other], "what stands behind an unconfirmed one waits"
     assert heads(county, NOW_NS + 10) == [urgent, other]

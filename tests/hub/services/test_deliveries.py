@@ -33,19 +33,33 @@ def test_a_delivery_keeps_its_envelope_and_is_due_until_confirmed(county: Engine
     assert row.id is not None
     assert first.mid == row.mid
     with db.transaction(county) as session:
-        assert [d.id for d in deliveries.due(session, "station", now_ns=NOW_NS)] == [row.id]
+        assert deliveries.due(session, "station", now_ns=NOW_NS) == [row.id]
+        assert [d.id for d in deliveries.take(session, "station", now_ns=NOW_NS, limit=9)] == [row.id]
+        assert deliveries.due(session, "station", now_ns=NOW_NS) == [], "it is on its way"
         deliveries.mark_sent(session, row.id, now_ns=NOW_NS, next_try_ns=NOW_NS + 10)
         assert deliveries.due(session, "station", now_ns=NOW_NS) == []
-        assert deliveries.next_due_ns(session, "station") == NOW_NS + 10
+        assert deliveries.due(session, "station", now_ns=NOW_NS + 10) == [row.id]
         again = session.get_one(Delivery, row.id)
         assert deliveries.header(session, again) == first
         assert deliveries.due_at_once(session, "station", "MT-0001") == 1
-        assert len(deliveries.due(session, "station", now_ns=0)) == 1
+        assert deliveries.due(session, "station", now_ns=0) == [row.id]
         mid, hash8 = first.mid, first.sha256[:8]
         assert not deliveries.confirm(session, mid, hash8, receiver_id="MT-0002", now_ns=NOW_NS)
         assert not deliveries.confirm(session, mid, b"otherwise", receiver_id="MT-0001", now_ns=NOW_NS)
         assert deliveries.confirm(session, mid, hash8, receiver_id="MT-0001", now_ns=NOW_NS)
-        assert deliveries.next_due_ns(session, "station") is None
+        assert deliveries.due(session, "station", now_ns=2**62) == []
+
+
+def test_a_receiver_that_comes_back_while_it_is_sent_is_sent_it_again(county: Engine) -> None:
+    with db.transaction(county) as session:
+        row = _owe(session)
+        assert row.id is not None
+        assert len(deliveries.take(session, "station", now_ns=NOW_NS, limit=9)) == 1
+    with db.transaction(county) as session:
+        deliveries.due_at_once(session, "station", "MT-0001")
+    with db.transaction(county) as session:
+        deliveries.mark_sent(session, row.id, now_ns=NOW_NS, next_try_ns=NOW_NS + 10)
+        assert deliveries.due(session, "station", now_ns=NOW_NS) == [row.id]
 
 
 def test_a_refused_delivery_waits_for_a_person(county: Engine) -> None:
