@@ -5,6 +5,7 @@ One county with stations whose boxes, settings, records or visitors are wrong. N
 
 import asyncio
 import hashlib
+import re
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -28,7 +29,6 @@ from e2e.screens import (
     SAVED_MS,
     log_in,
     open_case,
-    open_reading,
     open_station,
     register_without_document,
     say_symptom,
@@ -98,6 +98,26 @@ def picture(tmp_path_factory):
     return lambda page, name: page.screenshot(path=folder / f"{name}.png")
 
 
+@pytest.fixture(scope="module")
+def console(county, chromium):
+    """Network operations' screen, open all day."""
+    page = chromium.new_page(viewport={"width": 1366, "height": 768})
+    page.goto(county.url("hub") + "/console")
+    log_in(page, OPS, county.passwords[OPS])
+    yield page
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def reading(county, chromium):
+    """The cardiologist's screen, open all day."""
+    page = chromium.new_page(viewport={"width": 1366, "height": 768})
+    page.goto(county.url("hub"))
+    log_in(page, READER, county.passwords[READER])
+    yield page
+    page.close()
+
+
 def to_the_capture_screen(open_page, county, name):
     """An emergency: two taps to the place where the trace would be."""
     page = open_page(county.url(name))
@@ -112,12 +132,6 @@ def painted(page):
     until(lambda: page.evaluate("window.__ecg?.painted === true"), 15, "the strip is painted")
     cells = page.evaluate("window.__ecg.cells.map(cell => [cell.lead, cell.held])")
     return dict(reversed(cells))
-
-
-def open_console(open_page, county):
-    page = open_page(county.url("hub") + "/console", width=1366, height=768)
-    log_in(page, OPS, county.passwords[OPS])
-    return page
 
 
 def row_of(console, name):
@@ -158,35 +172,34 @@ def refusal_of_a_capture(county, name):
     return answer.status_code, answer.json()["code"]
 
 
-def test_two_boxes_swapped(county, noisy_strip, open_page, picture):
+def test_two_boxes_swapped(county, noisy_strip, open_page, console, picture):
     page = to_the_capture_screen(open_page, county, SWAPPED)
     notice = page.get_by_test_id("box-notice")
-    expect(notice).to_have_attribute("data-trouble", "wrong_serial")
+    expect(notice).to_have_attribute("data-trouble", "wrong_serial", timeout=SLOW_MS)
     expect(notice).to_contain_text("采集盒序列号不符")
     expect(notice).to_contain_text("登记 ≠ 现接：BOX-0013 ≠ BOX-0014")
     expect(page.get_by_test_id("capture-start")).to_be_disabled()
     expect(page.get_by_test_id("heart-rate")).to_have_text("—")
     picture(page, "swapped")
 
-    console = open_console(open_page, county)
     for name, found in ((SWAPPED, "BOX-0014"), (SWAPPED_TOO, "BOX-0013")):
-        expect(row_of(console, name)).to_contain_text("序列号不符")
+        expect(row_of(console, name)).to_contain_text("序列号不符", timeout=SLOW_MS)
         expect(row_of(console, name)).to_contain_text(found)
         assert refusal_of_a_capture(county, name) == (409, "wrong_serial")
     picture(console, "console")
 
 
-def test_a_box_that_does_not_run_at_the_rate_in_the_settings(county, open_page, picture):
+def test_a_box_that_does_not_run_at_the_rate_in_the_settings(county, open_page, console, picture):
     page = to_the_capture_screen(open_page, county, TOO_FAST)
     notice = page.get_by_test_id("box-notice")
-    expect(notice).to_have_attribute("data-trouble", "wrong_rate")
+    expect(notice).to_have_attribute("data-trouble", "wrong_rate", timeout=SLOW_MS)
     expect(notice).to_contain_text("采集盒采样率不符")
     expect(notice).to_contain_text("设置 ≠ 采集盒：500 Hz ≠ 1000 Hz")
     expect(page.get_by_test_id("capture-start")).to_be_disabled()
     picture(page, "rate")
 
     assert refusal_of_a_capture(county, TOO_FAST) == (409, "wrong_rate")
-    expect(row_of(open_console(open_page, county), TOO_FAST)).to_contain_text("采样率不符")
+    expect(row_of(console, TOO_FAST)).to_contain_text("采样率不符", timeout=SLOW_MS)
 
 
 def test_an_id_number_with_a_wrong_check_digit(county, open_page, picture):
@@ -246,7 +259,7 @@ def test_a_log_in_guessed_ten_times(county, open_page, place, picture):
     expect(fresh.get_by_test_id("logout")).to_be_visible()
 
 
-def test_messages_nobody_can_take_and_one_said_three_times(county, open_page, picture):
+def test_messages_nobody_can_take_and_one_said_three_times(county, console, reading, picture):
     sender = Sender(SECOND_STATION)
     thrice = Patient(patient_id="thrice", name="再三乙", sex="male", no_id_reason="未带证件")
     strip = sender.say(recording_closed(patient=thrice))
@@ -268,16 +281,15 @@ def test_messages_nobody_can_take_and_one_said_three_times(county, open_page, pi
     names = [item["patient"]["name"] for item in reader.worklist()]
     assert names.count("再三乙") == 1
 
-    console = open_console(open_page, county)
     console.get_by_test_id("nav-quarantine").click()
     rows = console.get_by_test_id("quarantine-row")
-    expect(rows).to_have_count(3)
+    expect(rows).to_have_count(3, timeout=SLOW_MS)
     for code in ("unknown_type", "hash_mismatch", "undecodable"):
         expect(rows.filter(has_text=code)).to_contain_text(SECOND_STATION)
     expect(rows.filter(has_text="unknown_type")).to_contain_text("tea.brewed")
     expect(rows.filter(has_text="unknown_type")).to_contain_text("这种消息本版本不认识")
     picture(console, "quarantine")
-    reading = open_reading(open_page, county)
+    console.get_by_test_id("nav-stations").click()
     expect(reading.get_by_test_id("worklist").get_by_text("再三乙")).to_have_count(1)
     state = county.station(SECOND_STATION).state()
     assert state["link"]["online"]
@@ -285,7 +297,7 @@ def test_messages_nobody_can_take_and_one_said_three_times(county, open_page, pi
 
 
 def test_garbage_on_the_wire_is_counted_and_what_was_sound_is_kept(
-    county, noisy_strip, open_page, picture, tmp_path
+    county, noisy_strip, open_page, console, reading, picture, tmp_path
 ):
     recording_id = noisy_strip
     station, reader = county.station(NOISY), county.reader()
@@ -305,15 +317,14 @@ def test_garbage_on_the_wire_is_counted_and_what_was_sound_is_kept(
     np.testing.assert_array_equal(record.d_signal[~lost], sent[~lost])
     assert lost.sum() == received["missing_samples"], "what a bad frame carried is missing, never made up"
 
-    reading = open_reading(open_page, county)
     open_case(reading, "噪声甲")
     expect(reading.locator("header.patient")).to_contain_text(f"缺失 {lost.sum()} 个采样点")
     painted(reading)
     picture(reading, "garbage-reader")
-    expect(row_of(open_console(open_page, county), NOISY)).to_contain_text("坏帧")
+    expect(row_of(console, NOISY)).to_contain_text("坏帧", timeout=SLOW_MS)
 
 
-def test_a_record_with_leads_and_samples_missing(county, open_page, picture):
+def test_a_record_with_leads_and_samples_missing(county, open_page, reading, picture):
     assert '"missing_leads": ["V3", "V4", "V6"]' in county.added[POOR].printed_by_box()
     page = open_page(county.url(POOR))
     log_in(page, county.doctors[POOR], county.passwords[county.doctors[POOR]])
@@ -334,7 +345,6 @@ def test_a_record_with_leads_and_samples_missing(county, open_page, picture):
     assert painted(page)["V3"] == "off"
     picture(page, "leads-report")
 
-    reading = open_reading(open_page, county)
     open_case(reading, "缺联丙")
     expect(reading.get_by_test_id("leads-off")).to_contain_text("V2 V3 V4 V6 脱落")
     expect(reading.get_by_test_id("leads-off")).to_contain_text("电极或导线损坏")
@@ -347,7 +357,9 @@ def test_a_record_with_leads_and_samples_missing(county, open_page, picture):
     picture(reading, "leads-reader")
 
 
-def test_a_cable_cut_while_it_records_and_a_box_that_speaks_nonsense(county, open_page, picture):
+def test_a_cable_cut_while_it_records_and_a_box_that_speaks_nonsense(
+    county, open_page, console, reading, picture
+):
     box = county.added[CUT]
     page = open_page(county.url(CUT))
     log_in(page, county.doctors[CUT], county.passwords[county.doctors[CUT]])
@@ -355,17 +367,18 @@ def test_a_cable_cut_while_it_records_and_a_box_that_speaks_nonsense(county, ope
     say_symptom(page)
     expect(page.get_by_test_id("lead-V6")).to_contain_text("✓", timeout=SLOW_MS)
     page.get_by_test_id("capture-start").click()
-    expect(page.get_by_test_id("capture-progress")).to_contain_text("3 /")
+    expect(page.get_by_test_id("capture-progress")).to_contain_text(re.compile(r"[3-8] /"), timeout=SLOW_MS)
     box.unplug()
     expect(page.get_by_test_id("promise-sent")).to_have_attribute("data-done", "true", timeout=SAVED_MS)
     expect(page.locator("body")).to_contain_text("中断")
     painted(page)
     picture(page, "cut-report")
     page.get_by_test_id("capture-again").click()
-    expect(page.get_by_test_id("box-notice")).to_contain_text("采集盒已断开 · 已采数据不受影响")
+    expect(page.get_by_test_id("box-notice")).to_contain_text(
+        "采集盒已断开 · 已采数据不受影响", timeout=SLOW_MS
+    )
     picture(page, "cut-notice")
 
-    reading = open_reading(open_page, county)
     open_case(reading, "断线丁")
     expect(reading.locator("header.patient")).to_contain_text("采集中断")
     held = painted(reading)
@@ -374,16 +387,16 @@ def test_a_cable_cut_while_it_records_and_a_box_that_speaks_nonsense(county, ope
     picture(reading, "cut-reader")
     (attempt,) = county.station(CUT).attempts().values()
     assert attempt["interrupted"]
-    assert 2.5 < attempt["duration_s"] < 6
+    assert 2.5 < attempt["duration_s"] < 10
     (held,) = county.reader().exam(attempt["exam_id"])["recordings"]
     assert (held["recording_id"], held["interrupted"]) == (attempt["recording_id"], True)
     assert held["duration_s"] == attempt["duration_s"]
 
     box.plug_in("--fault", "garbage:1")
-    expect(page.get_by_test_id("box-notice")).to_have_attribute("data-trouble", "faulted")
+    expect(page.get_by_test_id("box-notice")).to_have_attribute("data-trouble", "faulted", timeout=SLOW_MS)
     expect(page.get_by_test_id("box-notice")).to_contain_text("采集盒故障")
     picture(page, "nonsense")
-    expect(row_of(open_console(open_page, county), CUT)).to_contain_text("故障")
+    expect(row_of(console, CUT)).to_contain_text("故障", timeout=SLOW_MS)
     box.unplug()
     box.plug_in()
     expect(page.get_by_test_id("lead-V6")).to_contain_text("✓", timeout=SLOW_MS)

@@ -248,19 +248,21 @@ async def test_a_lead_off_asks_for_a_reason(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "state", "code"),
+    ("error", "state", "code", "detail"),
     [
-        (WrongSerial("BOX-1", "BOX-2"), "wrong_serial", "wrong_serial"),
-        (WrongRate(1000, (500,)), "wrong_rate", "wrong_rate"),
-        (DriverError("cannot be opened"), "gone", "box_gone"),
-        (ZeroDivisionError(), "faulted", "box_gone"),
+        (WrongSerial("BOX-1", "BOX-2"), "wrong_serial", "wrong_serial", "BOX-1 ≠ BOX-2"),
+        (WrongRate(1000, (250, 500)), "wrong_rate", "wrong_rate", "1000 Hz ≠ 250 Hz / 500 Hz"),
+        (DriverError("cannot be opened"), "gone", "box_gone", "cannot be opened"),
+        (ZeroDivisionError(), "faulted", "box_gone", "the driver failed (ZeroDivisionError)"),
     ],
 )
-async def test_a_box_that_cannot_be_used(bench: Bench, error: Exception, state: str, code: str) -> None:
+async def test_a_box_that_cannot_be_used(
+    bench: Bench, error: Exception, state: str, code: str, detail: str
+) -> None:
     exam = await bench.exam()
     bench.device.say(error)
     await bench.until(lambda: bench.box()["state"] == state)
-    assert bench.box()["detail"]
+    assert bench.box()["detail"] == detail
     with pytest.raises(CaptureRefused) as refused:
         await bench.capture.start(exam, "cunyi", None)
     assert refused.value.code == code
