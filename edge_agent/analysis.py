@@ -277,7 +277,9 @@ def _answer(line: bytes) -> dict[str, Any]:
     from ecg.record import RecordError
 
     fields = json.loads(line)
-    job = Job(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
+    for name in ("leads", "comments", "electrodes_off"):
+        fields[name] = tuple(fields[name])
+    job = Job(**fields)
     try:
         return work(job)
     except (RecordError, OSError) as error:

@@ -70,9 +70,8 @@ def _new_station(options: argparse.Namespace, now: datetime) -> Path:
 
 def _box(text: str) -> BoxSettings:
     """driver=…,address=…,serial=…,rate_hz=… as settings. Raises ProvisioningError."""
-    fields: dict[str, object] = dict(pair.split("=", 1) for pair in text.split(",") if "=" in pair)
-    if "rate_hz" in fields:
-        fields["rate_hz"] = int(str(fields["rate_hz"]))
+    said = dict(pair.split("=", 1) for pair in text.split(",") if "=" in pair)
+    fields: dict[str, object] = {**said, "rate_hz": int(said.get("rate_hz", "500"))}
     try:
         return BoxSettings.model_validate(fields)
     except ValidationError as error:

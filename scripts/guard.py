@@ -10,11 +10,12 @@ SECRETS = {
     "a private key": re.compile(rb"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----\s+[A-Za-z0-9+/=]{20}"),
     "an access token": re.compile(rb"\b(?:ghp_[A-Za-z0-9]{36}|AKIA[0-9A-Z]{16}|xox[bp]-[0-9A-Za-z-]{20,})\b"),
     "a resident ID number": re.compile(
-        rb"(?<![0-9A-Za-z])[1-6]\d{5}(?:19|20)\d{2}(?:0\d|1[0-2])[0-3]\d{4}[\dX](?![0-9A-Za-z])"
+        rb"(?<![0-9A-Za-z])[1-6]\d{5}(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3}[\dX]"
+        rb"(?![0-9A-Za-z])"
     ),
 }
-# Numbers that are nobody's: area 110101, made for tests and docs.
-INVENTED = re.compile(rb"110101(?:19|20)\d{9}[\dX]")
+# Numbers that are nobody's: the example printed in GB 11643, and it with another digit or year.
+INVENTED = re.compile(rb"110105(?:19491231002|20990101001)[\dX]")
 
 
 def main() -> int:

@@ -38,8 +38,8 @@ def info(rate_low, rate_high):
     return frame(
         0x01,
         b"\x01"
-         b"BOX-0001\0\0\0\0\0\0\0\0"
-         b"1.4.2\0\0\0\0\0\0\0\0\0\0\0"
+        b"BOX-0001\0\0\0\0\0\0\0\0"
+        b"1.4.2\0\0\0\0\0\0\0\0\0\0\0"
         + bytes([rate_low, rate_high])
         + b"\x06"  # 500 and 1,000 Hz
         + b"\x40\x42\x0f\x00",  # 1,000,000 pV
@@ -60,8 +60,13 @@ def battery(percent, flags):
 
 
 BOX = {
-    "event": "BoxInfo", "serial": "BOX-0001", "firmware": "1.4.2", "rate_hz": 500, "leads": LEADS,
-    "uv_per_count": 1.0, "rates_hz": [500, 1000],
+    "event": "BoxInfo",
+    "serial": "BOX-0001",
+    "firmware": "1.4.2",
+    "rate_hz": 500,
+    "leads": LEADS,
+    "uv_per_count": 1.0,
+    "rates_hz": [500, 1000],
 }
 STILL = BOX | {"rate_hz": 0}
 ROW_A = [0, 1, -1, 8388607, -8388608, 256, -256, 65536]
@@ -71,8 +76,12 @@ ROW_C = [-100, -200, -300, -400, -500, -600, -700, -800]
 
 def heard(first, rows, off=()):
     return {
-        "event": "Samples", "first_sample": first, "rate_hz": 500, "uv_per_count": 1.0,
-        "electrodes_off": sorted(off), "samples": rows,
+        "event": "Samples",
+        "first_sample": first,
+        "rate_hz": 500,
+        "uv_per_count": 1.0,
+        "electrodes_off": sorted(off),
+        "samples": rows,
     }
 
 
