@@ -15,7 +15,7 @@ def pytest_addoption(parser):
     parser.addoption("--pictures", type=Path, help="folder that takes the pictures of the documentation")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # its event loop must be gone before another module's tests run theirs
 def chromium():
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if program is None:
