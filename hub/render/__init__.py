@@ -20,7 +20,7 @@ def render_report_pdf(context: ReportContext) -> Rendered:
 
 
 def warm_up() -> None:
-    """Load the engine and find the font, so that the first to sign does not wait. Raises FontMissing."""
-    from hub.render import fonts, report  # noqa: F401, PLC0415, RUF100
+    """Load the engine and have the first sheet made, so that no one who signs waits. Raises FontMissing."""
+    from hub.render import blank, fonts, report  # noqa: F401, PLC0415, RUF100
 
-    fonts.find_font()
+    blank.prepare(fonts.find_font())

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from contextlib import closing
 
 import numpy as np
 
-from hub.render import paper, texts
+from hub.render import blank, paper, texts
 from hub.render.context import Rendered, ReportContext
 from hub.render.fonts import find_font
+from hub.render.layouts import GAIN_MM_PER_MV, SECONDS, SPEED_MM_PER_S, Layout
 from hub.render.sheet import HEIGHT_MM, INK, INK_2, INK_3, LINE, Sheet
 from hub.render.words import LABEL_MARKS, Words, local_time, minute, second
 from protocols.statements import HISTORY, SYMPTOMS, WordRow
@@ -31,12 +31,13 @@ def render_report_pdf(context: ReportContext) -> Rendered:
     """
     words = Words(context.language)
     made = local_time(context.made_ns, context.utc_offset_minutes)
-    sheet = Sheet(find_font(context.font_file), made, f"{words('title')} {context.exam_id}", context.language)
-    with closing(sheet):
-        sheet.add_page()
+    trace = _trace(context, words)
+    layout = paper.layout_of(trace)
+    with blank.sheet(find_font(context.font_file)) as sheet:
+        sheet.begin(made, f"{words('title')} {context.exam_id}", context.language)
         _head(sheet, context, words)
-        paper.draw(sheet, PAPER_TOP_MM, _trace(context, words))
-        _paper_note(sheet, context, words)
+        paper.draw(sheet, PAPER_TOP_MM, trace, layout)
+        _paper_note(sheet, context, layout, words)
         whole = texts.draw_beside(sheet, context, words, top=_TEXT_TOP, bottom=_FOOT - 5)
         if not whole:
             texts.draw_in_full(
@@ -53,13 +54,14 @@ def render_report_pdf(context: ReportContext) -> Rendered:
 
 def _trace(context: ReportContext, words: Words) -> paper.Trace:
     samples = np.asarray(context.samples_uv, dtype=np.float64)
-    shown = int(paper.SECONDS * context.rate_hz) + 1
+    shown = int(SECONDS * context.rate_hz) + 1
     marks = context.analysis.lead_quality if context.analysis else {}
     return paper.Trace(
         leads={lead: row[:shown] for lead, row in zip(context.leads, samples, strict=True)},
         rate_hz=context.rate_hz,
         marks={lead: words(mark) for lead, mark in marks.items() if mark in LABEL_MARKS},
         words=words.paper(),
+        off=frozenset(lead for lead, mark in marks.items() if mark == "lead_off"),
     )
 
 
@@ -148,7 +150,7 @@ def _named(ids: tuple[str, ...], rows: tuple[WordRow, ...], words: Words) -> str
     return words.list([names.get(id_, id_) for id_ in ids])
 
 
-def _paper_note(sheet: Sheet, context: ReportContext, words: Words) -> None:
+def _paper_note(sheet: Sheet, context: ReportContext, layout: Layout, words: Words) -> None:
     """Under the paper: quality and what is wrong on the left, scale and bandwidth on the right."""
     y = PAPER_TOP_MM + paper.HEIGHT_MM + 3.6
     quality = f"quality_{context.analysis.quality}" if context.analysis else "quality_none"
@@ -165,19 +167,21 @@ def _paper_note(sheet: Sheet, context: ReportContext, words: Words) -> None:
     if context.missing_samples:
         warnings.append(words("missing_samples", n=context.missing_samples))
     seconds = np.shape(context.samples_uv)[1] / context.rate_hz
-    if seconds > paper.SECONDS:
+    if seconds > SECONDS:
         left.append(words("window", s=f"{seconds:.1f}"))
     x = _LEFT + sheet.put(_LEFT, y, "  ".join(left), 7.5, colour=INK_2) + 3
     sheet.put(x, y, "  ".join(warnings), 7.5, bold=True)
-    scale = [f"{paper.SPEED_MM_PER_S} mm/s", f"{paper.GAIN_MM_PER_MV} mm/mV"]
+    scale = [f"{SPEED_MM_PER_S} mm/s", f"{layout.gain_mm_per_mv} mm/mV"]
     high, low, notch = context.highpass_hz, context.lowpass_hz, context.notch_hz
     scale.append(words("band_unknown") if high is None or low is None else f"{high:g}–{low:g} Hz")
     if notch is not None:
         scale.append(words("notch", hz=f"{notch:g}"))
     if context.box_filters not in ("", "none"):
         scale.append(words("box_filters", text=re.sub(r"\s+", " ", context.box_filters)))
-    scale.append(words("layout"))
+    scale.append(words(layout.word))
     narrow = []
+    if layout.gain_mm_per_mv != GAIN_MM_PER_MV:
+        narrow.append(words("half_gain", gain=layout.gain_mm_per_mv))
     if low is not None and low < 150:
         narrow.append(words("band_narrow", hz=f"{low:g}"))
     if high is not None and high > 0.05:

@@ -35,23 +35,27 @@ _NOT_FIRST = frozenset("，。、；：？！）》」』】〉”’％,.;:?!)]
 
 
 class Sheet(FPDF):
-    """The document. `missing` collects, in order, the characters the font has no glyph for."""
+    """The document, blank until `begin`. `missing` collects, in order, what the font has no glyph for."""
 
-    def __init__(self, font: Font, created: datetime, title: str, language: str) -> None:
+    def __init__(self, font: Font) -> None:
         super().__init__("landscape", "mm", "A4", enforce_compliance="PDF/A-2B")
         self.set_auto_page_break(False)
         self.set_margin(0)
-        self.set_creation_date(created)
-        self.set_title(title)
-        self.set_lang(language)
         self.set_creator(_CREATOR)
-        self.set_xmp_metadata(_xmp(title, created))  # the library's own names the moment of writing
         self.add_font(_FAMILY, fname=font.path, collection_font_number=font.number)
         self.set_font(_FAMILY, size=9)
         face = self.fonts[_FAMILY]
         assert isinstance(face, TTFFont)
         self._widths = {code: face.cw[code] / 1000 for code in face.cmap}
         self.missing: dict[str, None] = {}
+
+    def begin(self, created: datetime, title: str, language: str) -> None:
+        """What this document is; the first page."""
+        self.set_creation_date(created)
+        self.set_title(title)
+        self.set_lang(language)
+        self.set_xmp_metadata(_xmp(title, created))  # the library's own names the moment of writing
+        self.add_page()
 
     def has_glyph(self, char: str) -> bool:
         # Controls, surrogates and unassigned code points never reach the font, whatever it claims.

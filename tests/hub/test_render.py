@@ -1,10 +1,13 @@
 """The printed report is held against the file itself: millimetres, samples, words, and nothing dropped."""
 
+import os
 import re
 import shutil
 import subprocess
+import threading
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -17,9 +20,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ecg import leads
-from hub.render import ReportContext, render_report_pdf
-from hub.render.fonts import FontMissing, find_font
-from hub.render.paper import BASELINES_MM, HEIGHT_MM, LEFT_MM, TRACE_LEFT_MM, WIDTH_MM
+from hub.render import ReportContext, blank, render_report_pdf, warm_up
+from hub.render.fonts import Font, FontMissing, find_font
+from hub.render.layouts import layout_for
+from hub.render.paper import HEIGHT_MM, LEFT_MM, TRACE_LEFT_MM, WIDTH_MM
 from hub.render.report import NOT_SENT, PAPER_TOP_MM, REPORT_FIELDS
 from hub.render.sheet import Sheet
 from hub.render.words import Words, local_time
@@ -28,6 +32,9 @@ from protocols.report import FIELDS, Report, ReportMeasurement, Statement
 
 RATE = 500
 POINTS_PER_MM = 72 / 25.4
+BASELINES_MM = layout_for(10, "II").baselines_mm
+OFF = "0.420 0.310 0.627"
+"""Colour of all that concerns an electrode that is off."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -227,6 +234,124 @@ def test_short_and_interrupted_record_says_where_it_ends(tmp_path: Path) -> None
     assert max(x for p in trace_paths(pdf) for x, _ in p.points) <= TRACE_LEFT_MM + 6.2 * 25
 
 
+def with_off(row: dict[str, NDArray[np.float64]], seconds: float = 10.0, **changes: object) -> ReportContext:
+    """A report whose leads `row` hold these samples and are said to be off."""
+    drawn = samples(seconds)
+    for lead, values in row.items():
+        drawn[leads.LEADS.index(lead)] = values
+    analysis = Analysis(version="0.1.0", lead_quality=dict.fromkeys(row, "lead_off"))
+    return context(samples_uv=drawn, analysis=analysis, **changes)
+
+
+def hatches(pdf: bytes) -> list[tuple[float, float, float]]:
+    """From, to and height of each hatch of an electrode that is off, in millimetres."""
+    edges = sorted(
+        (round(b[1] + a[1], 2), a[0], b[1] - a[1])
+        for a, b in (p.points for p in paths(pdf) if p.colour == OFF and len(p.points) == 2)
+        if a[0] == b[0]
+    )
+    return [(left[1], right[1], left[2]) for left, right in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def test_lead_that_is_off_is_a_hatch_and_no_line(tmp_path: Path) -> None:
+    quiet = 2.0 * np.sin(np.arange(5000))
+    pdf = render_report_pdf(with_off({"V3": quiet})).pdf
+    cells = [p for p in trace_paths(pdf) if len(p.points) < 2000]
+    assert len(cells) == 11
+    assert hatches(pdf) == [
+        pytest.approx((TRACE_LEFT_MM + 5.05 * 25, TRACE_LEFT_MM + 7.45 * 25, 6), abs=0.01)
+    ]
+    assert "V3 脱落" in text_of(pdf, tmp_path)
+    assert "V3 off" in text_of(render_report_pdf(with_off({"V3": quiet}, language="en")).pdf, tmp_path)
+
+
+def test_flat_lead_whose_electrode_held_is_a_line() -> None:
+    flat = samples()
+    flat[leads.LEADS.index("V3")] = 0
+    pdf = render_report_pdf(context(samples_uv=flat)).pdf
+    assert len(trace_paths(pdf)) == 13
+    assert hatches(pdf) == []
+
+
+def test_lead_that_is_off_for_some_time_keeps_its_trace_and_is_marked(signed: bytes, tmp_path: Path) -> None:
+    partly = samples()[leads.LEADS.index("V3")]
+    partly[3000:] = 0
+    pdf = render_report_pdf(with_off({"V3": partly})).pdf
+    assert len(trace_paths(pdf)) == len(trace_paths(signed))
+    assert [height for _, _, height in hatches(pdf)] == [pytest.approx(1.5)]
+    assert "V3 脱落" in text_of(pdf, tmp_path)
+    # Of its ten seconds those that are shown decide.
+    partly[2500:] = 0
+    assert [height for _, _, height in hatches(render_report_pdf(with_off({"V3": partly})).pdf)] == [
+        pytest.approx(6)
+    ]
+
+
+def test_missing_samples_of_a_lead_that_is_off_stay_a_gap(tmp_path: Path) -> None:
+    flat = np.zeros(5000)
+    flat[3000:3300] = np.nan
+    pdf = render_report_pdf(with_off({"V3": flat})).pdf
+    spans = [((a - TRACE_LEFT_MM) / 25, (b - TRACE_LEFT_MM) / 25) for a, b, _ in hatches(pdf)]
+    assert spans == [pytest.approx((5.05, 5.999), abs=0.001), pytest.approx((6.599, 7.45), abs=0.001)]
+    text = text_of(pdf, tmp_path)
+    assert "缺 0.6 s" in text
+    assert "V3 脱落" in text
+
+
+def test_rhythm_strip_is_not_a_lead_that_is_off() -> None:
+    pdf = render_report_pdf(with_off({"II": np.zeros(5000)})).pdf
+    strip = max(trace_paths(pdf), key=lambda p: len(p.points)).points
+    drawn = samples()[leads.LEADS.index("V1")]
+    assert (PAPER_TOP_MM + BASELINES_MM[3] - np.array(strip)[:, 1]) * 100 == pytest.approx(drawn, abs=0.6)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "name", "gain", "columns"),
+    [
+        (0.3, "6×2 同步起点", 10, 2),
+        (3.0, "6×2 同步起点", 10, 2),
+        (4.8, "6×2 同步起点", 10, 2),
+        (4.9, "12×1", 5, 1),
+        (8.7, "12×1", 5, 1),
+    ],
+)
+def test_strip_too_short_for_columns_shows_every_second_of_every_lead(
+    seconds: float, name: str, gain: int, columns: int, tmp_path: Path
+) -> None:
+    pdf = render_report_pdf(context(samples_uv=samples(seconds), interrupted=True)).pdf
+    drawn, n = samples(seconds), int(seconds * RATE)
+    lines = trace_paths(pdf)
+    assert [len(line.points) for line in lines] == [n] * 12
+    rows = layout_for(seconds, "II").baselines_mm
+    assert len(rows) * columns == 12
+    order = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
+    for k, (lead, line) in enumerate(zip(order, lines, strict=True)):
+        xs, ys = np.array(line.points).T
+        left = TRACE_LEFT_MM + k // len(rows) * 125
+        assert xs == pytest.approx(left + np.arange(n) * 25 / RATE, abs=0.002)
+        zero = PAPER_TOP_MM + rows[k % len(rows)]
+        assert (zero - ys) * 1000 / gain == pytest.approx(drawn[leads.LEADS.index(lead)], abs=10 / gain), lead
+    pulses = [p.points for p in paths(pdf) if len(p.points) == 6]
+    assert [round(points[0][1] - points[2][1], 2) for points in pulses] == [gain] * len(rows)
+    text = text_of(pdf, tmp_path)
+    assert f"25 mm/s {gain} mm/mV 0.05–150 Hz {name}" in re.sub(r" +", " ", text)
+    assert ("▲ 增益 5 mm/mV" in text) == (gain == 5)
+    assert text.count(f"记录止于 {seconds:.1f} s") == columns
+    assert "连续分列" not in text
+
+
+def test_strip_that_reaches_every_column_keeps_the_columns(tmp_path: Path) -> None:
+    assert "连续分列" in text_of(render_report_pdf(context(samples_uv=samples(8.8))).pdf, tmp_path)
+
+
+def test_lead_that_is_off_in_a_short_strip_is_a_hatch_to_its_end(tmp_path: Path) -> None:
+    pdf = render_report_pdf(with_off({"V3": np.zeros(1500)}, 3.0)).pdf
+    assert len(trace_paths(pdf)) == 11
+    left = TRACE_LEFT_MM + 125
+    assert hatches(pdf) == [pytest.approx((left, left + 75, 6), abs=0.03)]
+    assert "V3 脱落" in text_of(pdf, tmp_path)
+
+
 def test_no_samples_at_all_is_said_in_words(tmp_path: Path) -> None:
     pdf = render_report_pdf(context(samples_uv=np.empty((0, 0)), leads=(), damaged=True)).pdf
     text = text_of(pdf, tmp_path)
@@ -330,6 +455,79 @@ def test_same_context_same_bytes(signed: bytes) -> None:
     assert set(re.findall(rb"\d{4}-\d\d-\d\dT[\d:+]+", signed)) == {b"2026-05-03T14:05:00+08:00"}
 
 
+@pytest.fixture
+def own_font(tmp_path: Path) -> Path:
+    """The font in a file of this test's own: no sheet of it has been made yet."""
+    found = find_font()
+    return Path(shutil.copy(found.path, tmp_path / found.path.name))
+
+
+def wait_for_spare(font_file: Path) -> None:
+    for thread in threading.enumerate():
+        if thread.name == f"blank sheet {font_file}":
+            thread.join(20)
+
+
+def test_sheets_made_ahead_change_nothing_and_carry_nothing_over(signed: bytes, own_font: Path) -> None:
+    other = context(font_file=own_font, patient_name="龘\U0003ffff", language="en", made_ns=0)
+    alone = render_report_pdf(other)  # nothing made ahead
+    mine = context(font_file=own_font)
+    assert render_report_pdf(mine).pdf == signed  # while it is being made
+    wait_for_spare(own_font)
+    assert render_report_pdf(other) == alone  # when it is ready
+    assert render_report_pdf(mine).missing == ()
+
+
+def test_the_font_is_read_before_anyone_asks(
+    signed: bytes, own_font: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: object) -> Sheet:
+        raise AssertionError("the font is read while somebody waits")
+
+    blank.prepare(find_font(own_font))
+    wait_for_spare(own_font)
+    monkeypatch.setattr(blank, "LULL_S", 3600)
+    monkeypatch.setattr(blank, "Sheet", refuse)
+    assert render_report_pdf(context(font_file=own_font)).pdf == signed
+
+
+def test_sheet_of_a_font_that_has_changed_is_not_used(
+    own_font: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Sheet] = []
+
+    def make(font: Font) -> Sheet:
+        sheet = Sheet(font)
+        if font.path == own_font:
+            made.append(sheet)
+        return sheet
+
+    monkeypatch.setattr(blank, "Sheet", make)
+    font = find_font(own_font)
+    blank.prepare(font)
+    wait_for_spare(own_font)
+    os.utime(own_font, ns=(1, 1))
+    monkeypatch.setattr(blank, "LULL_S", 3600)
+    with blank.sheet(font) as sheet:
+        assert len(made) == 2
+        assert sheet is made[1]
+
+
+def test_font_that_is_gone_fails_the_report_and_not_the_thread(own_font: Path) -> None:
+    font = find_font(own_font)
+    own_font.unlink()
+    blank.prepare(font)
+    wait_for_spare(own_font)
+    with pytest.raises(FileNotFoundError), blank.sheet(font):
+        pass
+
+
+def test_reports_at_the_same_time_are_the_same_reports(signed: bytes) -> None:
+    warm_up()
+    with ThreadPoolExecutor(3) as pool:
+        assert {r.pdf for r in pool.map(render_report_pdf, [context()] * 3)} == {signed}
+
+
 def test_vector_only_and_font_embedded_as_a_subset(signed: bytes, tmp_path: Path) -> None:
     assert b"/Subtype /Image" not in signed
     assert b"/Subtype/Image" not in signed
@@ -398,7 +596,7 @@ def test_times_no_calendar_holds_do_not_stop_a_report() -> None:
 
 @pytest.fixture(scope="module")
 def sheet() -> Iterator[Sheet]:
-    with closing(Sheet(find_font(), local_time(0, 480), "t", "zh-CN")) as made:
+    with closing(Sheet(find_font())) as made:
         yield made
 
 
