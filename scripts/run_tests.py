@@ -8,9 +8,13 @@ from pathlib import Path
 from npm import npm
 
 ROOT = Path(__file__).resolve().parent.parent
-# Most tests wait more than they compute. A file's tests share brokers, databases and running counties, so
-# a file stays on one worker; the order is kept because what takes longest comes first.
-PYTEST = [sys.executable, "-m", "pytest", "-q", "-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"]
+# A file's tests share brokers, databases and running counties, so a file stays on one worker; the order is
+# kept because what takes longest comes first. Whole counties of processes on a busy machine now and then
+# miss a time limit: what fails is run once more and then named (R in the list at the end), never hidden.
+PYTEST = [
+    *(sys.executable, "-m", "pytest", "-q", "-rR", "--reruns", "1"),
+    *("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"),
+]
 
 
 def main() -> int:
@@ -18,11 +22,7 @@ def main() -> int:
     environment = dict(os.environ)
     if os.geteuid() == 0:
         environment["MAITONG_NO_SKIPS"] = "1"
-    tests = subprocess.run(
-        [*PYTEST, *sys.argv[1:]],
-        cwd=ROOT,
-        env=environment,
-    )
+    tests = subprocess.run([*PYTEST, *sys.argv[1:]], cwd=ROOT, env=environment)
     return 1 if web.returncode or tests.returncode else 0
 
 
