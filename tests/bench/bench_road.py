@@ -4,6 +4,7 @@ Both ends listen where a browser listens (the worklist's websocket, the station 
 request), on the machine that runs everything. ROUNDS captures of ten seconds each, on two stations in turn.
 """
 
+import contextlib
 import json
 import os
 import tempfile
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from bench.figures import say, spread
 from county import SECOND_STATION, STATION, County
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "10"))
@@ -44,7 +46,10 @@ def watch(county: County, reader: object, seen: dict[str, float]) -> None:
     """When each exam first appeared on an open worklist."""
     cookie = "; ".join(f"{k}={v}" for k, v in reader.http.cookies.items())  # type: ignore[attr-defined]
     address = county.url("hub").replace("http", "ws") + "/api/worklist/live"
-    with connect(address, additional_headers={"Cookie": cookie}, origin=county.url("hub")) as socket:
+    with (
+        contextlib.suppress(ConnectionClosed),  # the county is stopped when all was seen
+        connect(address, additional_headers={"Cookie": cookie}, origin=county.url("hub")) as socket,
+    ):
         for text in socket:
             now = time.monotonic()
             for item in json.loads(text).get("items", []):
