@@ -5,7 +5,7 @@ import re
 from county import READER, STATION, VILLAGE_DOCTOR
 from playwright.sync_api import Page, expect
 
-SAVED_MS = 60_000
+SAVED_MS = 30_000
 """Ten seconds of capture, the seal, and room for a busy machine."""
 
 

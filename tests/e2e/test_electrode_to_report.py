@@ -103,7 +103,7 @@ def test_the_station_works_with_the_hub_and_the_broker_switched_off(county, open
         say_symptom(page)
         wait_for_twelve_leads(page)
         page.get_by_test_id("capture-start").click()
-        expect(page.get_by_test_id("promise-saved")).to_have_attribute("data-done", "true", timeout=60_000)
+        expect(page.get_by_test_id("promise-saved")).to_have_attribute("data-done", "true", timeout=30_000)
         expect(page.get_by_test_id("promise-sent")).to_have_attribute("data-done", "false")
     finally:
         county.process("broker").resume()
