@@ -8,7 +8,7 @@ setup: ; $(PYTHON) scripts/setup.py test
 demo: ; $(PYTHON) scripts/setup.py demo && .venv/bin/python -m hub.demo $(if $(RESET),--reset) $(if $(RECORD),--record "$(RECORD)") $(DEMO)
 test: ; $(PYTHON) scripts/setup.py test && .venv/bin/python scripts/run_tests.py $(ARGS)
 check: ; $(PYTHON) scripts/setup.py check && .venv/bin/python scripts/check.py
-bench: ; $(PYTHON) scripts/setup.py test && .venv/bin/python -m tests.bench $(ARGS)
+bench: ; $(PYTHON) scripts/setup.py bench && .tools/peers/bin/python -m tests.bench $(ARGS)
 faults: ; $(PYTHON) scripts/setup.py test && .venv/bin/python -m pytest tests/faults -m "faults" --campaign $(ARGS)
 docs: ; $(PYTHON) scripts/setup.py test && .venv/bin/python -m protocols.asyncapi && .venv/bin/python -m pytest tests/e2e/test_electrode_to_report.py -k pictures --pictures docs/pictures
 build: ; $(PYTHON) scripts/setup.py demo && .tools/bin/uv build

@@ -1,4 +1,4 @@
-"""Set this checkout up for one job: demo, check or test. Standard library only; run it as often as you like.
+"""Set this checkout up for one job: demo, check, test or bench. Standard library only; run it as often as you like.
 
 Python packages go into .venv (exact versions of uv.lock), uv itself into .tools, front-end packages into
 web/node_modules (exact versions of package-lock.json). Programs that only the tests need come from the
@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from npm import node_is_here, npm
@@ -22,7 +23,9 @@ EXTRAS = {
     "demo": ("edge", "hub", "demo"),
     "check": ("edge", "hub", "demo", "dev"),
     "test": ("edge", "hub", "demo", "dev"),
+    "bench": ("edge", "hub", "demo", "dev"),
 }
+PEERS = ROOT / "tests" / "bench" / "peers.txt"
 
 # Program or file that must be there → Debian package that brings it.
 TEST_PROGRAMS = {
@@ -50,8 +53,10 @@ def main() -> int:
     try:
         uv = find_uv()
         sync(uv, [*EXTRAS[job], *([] if node_is_here() else ["node"])])
-        if job == "test":
+        if job in ("test", "bench"):
             install_test_programs()
+        if job == "bench":
+            add_peers(uv, EXTRAS[job])
         build_web()
     except SetupError as error:
         print(f"setup: {error}", file=sys.stderr)
@@ -81,12 +86,25 @@ def find_uv() -> Path:
     return program
 
 
-def sync(uv: Path, extras: list[str]) -> None:
-    """.venv as uv.lock says. What an earlier, larger job put there is kept."""
+def sync(uv: Path, extras: Sequence[str], folder: str = ".venv") -> None:
+    """The environment as uv.lock says. What an earlier, larger job put there is kept."""
     arguments = [uv, "sync", "--quiet", "--locked", "--inexact", "--python", sys.executable]
     for extra in extras:
         arguments += ["--extra", extra]
-    run(arguments)
+    run(arguments, env=os.environ | {"UV_PROJECT_ENVIRONMENT": folder})
+
+
+def add_peers(uv: Path, extras: Sequence[str]) -> None:
+    """.tools/peers: all of ours and the peers, which ask for older packages than we run on."""
+    folder = ROOT / ".tools" / "peers"
+    stamp = folder / ".maitong-peers"
+    wanted = (ROOT / "uv.lock").read_text() + PEERS.read_text()
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    say("the peers of the benchmarks")
+    sync(uv, extras, str(folder))
+    run([uv, "pip", "install", "--quiet", "--python", folder / "bin" / "python", "-r", PEERS])
+    stamp.write_text(wanted)
 
 
 def install_test_programs() -> None:
