@@ -1,13 +1,16 @@
-"""Global boundaries of P, QRS and T on the representative beat; None where they are not certain.
+"""Boundaries of P, QRS and T, beat by beat and on the representative beat; absent where they are not certain.
 
 QRS by the spatial velocity of all leads, T end by the tangent at its steepest fall, P only if it stands
 clear of the noise and comes back beat by beat. numpy only.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ecg import beats
 
 Array = NDArray[np.float64]
 
@@ -42,6 +45,75 @@ class Boundaries(NamedTuple):
     qrs_off: float | None = None
     t_peak: float | None = None
     t_off: float | None = None
+
+
+class Waves(NamedTuple):
+    """The boundaries of each beat: (n_beats,) sample numbers in the strip, NaN where there is none."""
+
+    p_on: Array
+    p_peak: Array
+    p_off: Array
+    qrs_on: Array
+    qrs_peak: Array
+    qrs_off: Array
+    t_on: Array
+    t_peak: Array
+    t_off: Array
+
+
+class Delineation(NamedTuple):
+    """Every beat in every lead, and in all leads together."""
+
+    per_lead: tuple[Waves, ...]
+    together: Waves
+    """Earliest onset to latest end over the leads."""
+
+
+def waves(
+    samples: NDArray[Any], rate_hz: float, r_peaks: beats.Beats, classes: Sequence[str] | None = None
+) -> Delineation:
+    """Boundaries of each beat of (n_leads, n) µV, NaN allowed, from its R peaks and, if known, classes."""
+    data = np.atleast_2d(np.asarray(samples, dtype=np.float64))
+    kinds = tuple(classes) if classes is not None else ("Q",) * r_peaks.size
+    rows = [np.full((len(Waves._fields), r_peaks.size), np.nan) for _ in range(len(data) + 1)]
+    for kind in sorted(set(kinds)):
+        own = np.flatnonzero([k == kind for k in kinds])
+        usual = beats.representative(data, r_peaks[own], rate_hz)
+        if usual is None:
+            continue
+        members = own[usual.members]
+        intervals = np.diff(r_peaks) / rate_hz
+        rr_s = float(np.median(intervals[np.maximum(members - 1, 0)]))
+        for row, beat in zip(rows, [usual.beat, *usual.beat[:, None, :]], strict=True):
+            if np.isfinite(beat).any():
+                found = delineate(np.nan_to_num(beat), usual.r_index, rate_hz, rr_s)
+                row[:, members] = _points(found, beat)[:, None] - usual.r_index + r_peaks[members]
+    each = [Waves(*row) for row in rows]
+    return Delineation(tuple(each[1:]), each[0])
+
+
+def _points(found: "Boundaries", beat: Array) -> Array:
+    """The nine points of a beat in the order of Waves."""
+    size = np.sqrt((beat * beat).mean(axis=0))
+
+    def top(on: float | None, off: float | None) -> float | None:
+        if on is None or off is None:
+            return None
+        first = max(0, round(on))
+        return float(first + size[first : round(off) + 1].argmax())
+
+    points = (
+        found.p_on,
+        top(found.p_on, found.p_off),
+        found.p_off,
+        found.qrs_on,
+        top(found.qrs_on, found.qrs_off),
+        found.qrs_off,
+        None,
+        found.t_peak,
+        found.t_off,
+    )
+    return np.array([np.nan if v is None else v for v in points])
 
 
 def delineate(beat: NDArray[Any], r_index: int, rate_hz: float, rr_s: float) -> Boundaries:

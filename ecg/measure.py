@@ -1,7 +1,7 @@
-"""The measurement set of a stored twelve-lead recording: rate, intervals, QTc, axes, amplitudes.
+"""The measurement set of a recording: rate, intervals, QTc, axes, voltages.
 
-A number that is not certain is None, never a guess. Needs scipy (zero-phase filter); ids are those of the
-measurement table of the common language.
+A number that is not certain is None, never a guess. Intervals and voltages are those of the representative
+beat; ids are those of the measurement table of the common language.
 """
 
 from collections.abc import Collection
@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg import beats, quality
-from ecg.delineate import Boundaries, delineate
-from ecg.filters import BANDS, stored
+from ecg import beats
+from ecg.delineate import Boundaries
 from ecg.leads import LEADS
 
 Array = NDArray[np.float64]
@@ -20,83 +19,103 @@ Array = NDArray[np.float64]
 MEASUREMENTS: tuple[str, ...] = (
     "heart_rate",
     "rr_ms",
+    "rr_min_ms",
+    "rr_max_ms",
     "p_ms",
     "pr_ms",
     "qrs_ms",
     "qt_ms",
     "qtcf_ms",
     "qtcb_ms",
+    "qtcfr_ms",
+    "qtch_ms",
+    "qtc_unsteady",
+    "jt_ms",
+    "jtcf_ms",
+    "qtc_wide_ms",
+    "tpe_ms",
     "p_axis_deg",
     "qrs_axis_deg",
     "t_axis_deg",
+    "qrs_t_angle_deg",
     "rv5_mv",
     "sv1_mv",
     "rv5_sv1_mv",
+    "sokolow_mv",
+    "cornell_mv",
+    "ptf_v1_mms",
 )
-"""Every id `measure` answers for."""
+"""Every id `measurements` answers for. Suffix: f Fridericia, b Bazett, fr Framingham, h Hodges."""
 
 _FEWEST_BEATS = 3
-_NOISY = ("muscle_noise", "mains_noise", "baseline_wander")
 _P_STEADY = 0.75
 """Share of beats that must show the P wave for there to be one: f waves do not come back in step."""
 _AXIS_UV = 100.0
 """Net I and aVF together below which a QRS axis means nothing."""
 _SMALL_AXIS_UV = 30.0
 """The same for P and T."""
+_UNSTEADY = 0.15
+"""RR range, as a share of the mean, from which a corrected QT is only a reference (spec-clinical 5.1)."""
+_WIDE_MS = 120.0
+"""QRS from which QTc is also given less what the QRS is too wide (spec-clinical 5.1 and 5.2)."""
 
 
 def measure(
     samples: NDArray[Any], rate_hz: float, usable: Collection[str] | None = None
 ) -> dict[str, float | None]:
-    """Measurements of (12, n) µV in the order of LEADS, raw, NaN where there is no data.
+    """Measurements alone of (12, n) µV in the order of LEADS, raw, NaN where there is no data.
 
-    `usable` names the leads to trust; None: those `quality.assess` finds usable. The rate alone is also
-    taken from noisy leads where no better one is left: beats stand out longer than boundaries do.
+    `usable` names the leads to trust; None: those `quality.assess` finds usable.
     Raises ValueError for another number of leads.
     """
+    from ecg import quality, study
+
     data = np.asarray(samples, dtype=np.float64)
-    if data.ndim != 2 or data.shape[0] != len(LEADS):
-        raise ValueError(f"twelve leads wanted, samples have shape {data.shape}")
+    if usable is None or data.ndim != 2 or data.shape[0] != len(LEADS):
+        return study.study(data, rate_hz).measurements
+    verdict = quality.assess(data, rate_hz, LEADS)._replace(usable=tuple(usable))
+    return study.judged(data, rate_hz, verdict).measurements
+
+
+def measurements(
+    r_peaks: beats.Beats, rate_hz: float, usual: beats.Representative | None, found: Boundaries
+) -> dict[str, float | None]:
+    """Every id of MEASUREMENTS, from the R peaks, the representative beat (12, m) µV and its boundaries."""
     out: dict[str, float | None] = dict.fromkeys(MEASUREMENTS)
-    judged = quality.assess(data, rate_hz, LEADS)
-    rows = [
-        k
-        for k, name in enumerate(LEADS)
-        if name in (judged.usable if usable is None else usable) and np.isfinite(data[k]).any()
-    ]
-    noisy = [k for k, name in enumerate(LEADS) if judged.per_lead[name] in _NOISY]
-    r_peaks = beats.detect(data[rows or noisy], rate_hz) if rows or noisy else np.zeros(0, dtype=np.int64)
     if r_peaks.size < _FEWEST_BEATS:
         return out
-    rr_s = float(np.diff(r_peaks).mean()) / rate_hz
-    out |= {"heart_rate": round(60.0 / rr_s, 1), "rr_ms": round(rr_s * 1e3, 1)}
-    if not rows:
-        return out
-    diagnostic = BANDS["diagnostic"]
-    clean = np.full(data.shape, np.nan)
-    clean[rows] = stored(data[rows], rate_hz, diagnostic.highpass_hz, diagnostic.lowpass_hz)
-    usual = beats.representative(clean[rows], r_peaks, rate_hz)
+    rr_ms = np.diff(r_peaks) / rate_hz * 1e3
+    mean_ms = float(rr_ms.mean())
+    out["heart_rate"] = round(6e4 / mean_ms, 1)
+    out["rr_ms"] = round(mean_ms, 1)
+    out["rr_min_ms"], out["rr_max_ms"] = round(float(rr_ms.min()), 1), round(float(rr_ms.max()), 1)
+    out["qtc_unsteady"] = float(np.ptp(rr_ms) > _UNSTEADY * mean_ms)
     if usual is None:
         return out
-    found = delineate(usual.beat, usual.r_index, rate_hz, usual.rr_s)
-    if found.p_on is not None and not _steady_p(clean[rows], r_peaks, usual, found, rate_hz):
-        found = found._replace(p_on=None, p_off=None)
-    out |= _intervals(found, rate_hz, usual.rr_s)
-    beat = np.full((len(LEADS), usual.beat.shape[1]), np.nan)
-    beat[rows] = usual.beat
-    return out | _amplitudes(beat, found, rate_hz)
+    return out | _intervals(found, rate_hz, usual.rr_s) | _voltages(usual.beat, found, rate_hz)
 
 
-def _steady_p(
+def corrected(qt_ms: float, rr_s: float) -> dict[str, float]:
+    """QTc in ms by the four formulas of spec-clinical 5.1: Fridericia, Bazett, Framingham, Hodges."""
+    return {
+        "qtcf_ms": round(qt_ms / rr_s ** (1 / 3), 1),
+        "qtcb_ms": round(qt_ms / rr_s**0.5, 1),
+        "qtcfr_ms": round(qt_ms + 154 * (1 - rr_s), 1),
+        "qtch_ms": round(qt_ms + 1.75 * (60 / rr_s - 60), 1),
+    }
+
+
+def steady(
     clean: Array, r_peaks: beats.Beats, usual: beats.Representative, found: Boundaries, rate_hz: float
-) -> bool:
-    """Does each beat show the P wave of the representative one?"""
-    assert found.p_on is not None
-    assert found.p_off is not None
+) -> Boundaries:
+    """The boundaries, without P unless each beat shows the P wave of the representative one."""
+    if found.p_on is None or found.p_off is None:
+        return found
     margin = 0.02 * rate_hz
     first, last = round(found.p_on - margin), round(found.p_off + margin)
+    without = found._replace(p_on=None, p_off=None)
     if first < 0:
-        return False
+        return without
     filled = np.nan_to_num(clean)
     ramp = np.linspace(0, 1, last - first)
 
@@ -111,26 +130,33 @@ def _steady_p(
         if start >= 0 and start + last - first <= filled.shape[1]:
             shares.append(float((level(filled[:, start : start + last - first]) * pattern).sum()) / power)
     share = np.array(shares)
-    return bool(share.size >= _FEWEST_BEATS and np.mean((share > 0.4) & (share < 1.8)) >= _P_STEADY)
+    shown = share.size >= _FEWEST_BEATS and np.mean((share > 0.4) & (share < 1.8)) >= _P_STEADY
+    return found if shown else without
 
 
 def _intervals(found: Boundaries, rate_hz: float, rr_s: float) -> dict[str, float | None]:
     def span_ms(start: float | None, end: float | None) -> float | None:
         return None if start is None or end is None else round((end - start) / rate_hz * 1e3, 1)
 
-    qt_ms = span_ms(found.qrs_on, found.t_off)
-    return {
+    out: dict[str, float | None] = {
         "p_ms": span_ms(found.p_on, found.p_off),
         "pr_ms": span_ms(found.p_on, found.qrs_on),
         "qrs_ms": span_ms(found.qrs_on, found.qrs_off),
-        "qt_ms": qt_ms,
-        # QT in ms, RR in s (spec-clinical 5.1): Fridericia, Bazett.
-        "qtcf_ms": None if qt_ms is None else round(qt_ms / rr_s ** (1 / 3), 1),
-        "qtcb_ms": None if qt_ms is None else round(qt_ms / rr_s**0.5, 1),
+        "qt_ms": span_ms(found.qrs_on, found.t_off),
+        "jt_ms": span_ms(found.qrs_off, found.t_off),
+        "tpe_ms": span_ms(found.t_peak, found.t_off),
     }
+    qt_ms, qrs_ms, jt_ms = out["qt_ms"], out["qrs_ms"], out["jt_ms"]
+    if qt_ms is None or qrs_ms is None or jt_ms is None:
+        return out
+    out |= corrected(qt_ms, rr_s)
+    out["jtcf_ms"] = round(jt_ms / rr_s ** (1 / 3), 1)
+    if qrs_ms >= _WIDE_MS:
+        out["qtc_wide_ms"] = round(qt_ms / rr_s ** (1 / 3) - (qrs_ms - 100), 1)
+    return out
 
 
-def _amplitudes(beat: Array, found: Boundaries, rate_hz: float) -> dict[str, float | None]:
+def _voltages(beat: Array, found: Boundaries, rate_hz: float) -> dict[str, float | None]:
     """Axes and chest voltages, against the level just before the QRS."""
     out: dict[str, float | None] = {}
     if found.qrs_on is None or found.qrs_off is None:
@@ -142,19 +168,45 @@ def _amplitudes(beat: Array, found: Boundaries, rate_hz: float) -> dict[str, flo
     if found.t_off is not None and found.t_peak is not None:
         start = max(off, round(found.t_peak - 0.1 * rate_hz))
         out["t_axis_deg"] = _axis(beat, start, round(found.t_off), _SMALL_AXIS_UV)
+    qrs_axis, t_axis = out["qrs_axis_deg"], out.get("t_axis_deg")
+    if qrs_axis is not None and t_axis is not None:
+        out["qrs_t_angle_deg"] = abs((qrs_axis - t_axis + 180) % 360 - 180)
     if found.p_on is not None and found.p_off is not None:
         first, last = max(0, round(found.p_on)), round(found.p_off)
-        p_level = beat[:, first : first + 1]
-        out["p_axis_deg"] = _axis(beat - p_level, first, last, _SMALL_AXIS_UV)
+        out["p_axis_deg"] = _axis(beat - beat[:, first : first + 1], first, last, _SMALL_AXIS_UV)
+        out["ptf_v1_mms"] = _terminal_force(beat[LEADS.index("V1"), first : last + 1], rate_hz)
     qrs = beat[:, on : off + 1] / 1e3
-    r_v5, s_v1 = qrs[LEADS.index("V5")].max(), -qrs[LEADS.index("V1")].min()
-    if np.isfinite(r_v5):
-        out["rv5_mv"] = round(max(0.0, float(r_v5)), 3)
-    if np.isfinite(s_v1):
-        out["sv1_mv"] = round(max(0.0, float(s_v1)), 3)
-    if np.isfinite(r_v5 + s_v1):
-        out["rv5_sv1_mv"] = round(max(0.0, float(r_v5)) + max(0.0, float(s_v1)), 3)
-    return out
+
+    def highest(lead: str) -> float:
+        return float(np.maximum(0.0, qrs[LEADS.index(lead)].max()))
+
+    def deepest(lead: str) -> float:
+        return float(np.maximum(0.0, -qrs[LEADS.index(lead)].min()))
+
+    sums = {
+        "rv5_mv": highest("V5"),
+        "sv1_mv": deepest("V1"),
+        "rv5_sv1_mv": highest("V5") + deepest("V1"),
+        "sokolow_mv": float(np.fmax(highest("V5"), highest("V6"))) + deepest("V1"),
+        "cornell_mv": highest("aVL") + deepest("V3"),
+    }
+    return out | {name: round(value, 3) for name, value in sums.items() if np.isfinite(value)}
+
+
+def _terminal_force(p_v1: Array, rate_hz: float) -> float | None:
+    """Depth × duration of the last negative part of P in V1, mm·s at 10 mm/mV, 0 or less.
+
+    Morris et al., "P-wave analysis in valvular heart disease", 1964, where −0.04 mm·s is the limit.
+    """
+    if not np.isfinite(p_v1).all() or p_v1.size < 3:
+        return None
+    away = (p_v1 - np.linspace(p_v1[0], p_v1[-1], p_v1.size)) / 1e3
+    trough = int(away.argmin())
+    if away[trough] >= 0 or trough < away.argmax():
+        return 0.0
+    left = np.flatnonzero(away[:trough] >= 0)
+    start = int(left[-1]) if left.size else 0
+    return round(10 * float(away[trough]) * (away.size - 1 - start) / rate_hz, 4)
 
 
 def _axis(beat: Array, start: int, end: int, least_uv: float) -> float | None:
