@@ -34,18 +34,18 @@ MISSING = -(2**31)
 MOST_LEADS_PER_FILE = 8
 """What one FLAC stream can hold."""
 _MOST_SIGNALS = 64
-_MOST_SAMPLES = 100_000_000
+MOST_SAMPLES = 100_000_000
 """Of all signals together; a header may promise anything, so it is asked before memory is."""
 _MOST_ARCHIVE_BYTES = 512 * 1024 * 1024
 _NAME = re.compile(r"^[A-Za-z0-9_-]{1,64}$")
 _FILE_NAME = re.compile(r"^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,99}$")
 _START = "maitong start_ns "
-_UV_PER_UNIT = {"mv": 1000.0, "uv": 1.0, "µv": 1.0, "μv": 1.0, "v": 1e6, "nv": 1e-3}
-_INVALID = {"16": -(2**15), "24": -(2**23), "32": -(2**31), "61": -(2**15), "80": -(2**7)}
-_INVALID |= {"160": -(2**15), "212": -(2**11), "310": -(2**9), "311": -(2**9)}
-_INVALID |= {"508": -(2**7), "516": -(2**15), "524": -(2**23)}
+UV_PER_UNIT = {"mv": 1000.0, "uv": 1.0, "µv": 1.0, "μv": 1.0, "v": 1e6, "nv": 1e-3}
+INVALID = {"16": -(2**15), "24": -(2**23), "32": -(2**31), "61": -(2**15), "80": -(2**7)}
+INVALID |= {"160": -(2**15), "212": -(2**11), "310": -(2**9), "311": -(2**9)}
+INVALID |= {"508": -(2**7), "516": -(2**15), "524": -(2**23)}
 """What stands for a missing sample in each WFDB format; format 8 has nothing."""
-_WHAT_WFDB_RAISES = (
+WHAT_WFDB_RAISES = (
     ValueError,
     LookupError,
     TypeError,
@@ -186,7 +186,7 @@ def write(recording: Recording, folder: Path) -> list[Path]:
     for number, group in enumerate(groups):
         fmt = _format_of(recording.counts[group])
         part = stored[:, group]
-        part[part == MISSING] = _INVALID[fmt]
+        part[part == MISSING] = INVALID[fmt]
         formats += [fmt] * part.shape[1]
         suffix = "dat" if fmt == "32" else "flac"
         file_name = (
@@ -275,9 +275,9 @@ def _load(folder: Path, name: str) -> Any:
             head = wfdb.rdheader(str(folder / name))
         n_signals, length, rate = int(head.n_sig), int(head.sig_len or 0), float(head.fs)
         frames = [int(k) for k in head.samps_per_frame]
-    except _WHAT_WFDB_RAISES as error:
+    except WHAT_WFDB_RAISES as error:
         raise RecordBrokenError(f"{header.name} cannot be read: {error}") from error
-    if length <= 0 or n_signals * length > _MOST_SAMPLES or not 0 < rate < 1e6 or set(frames) != {1}:
+    if length <= 0 or n_signals * length > MOST_SAMPLES or not 0 < rate < 1e6 or set(frames) != {1}:
         raise RecordBrokenError(
             f"{header.name}: {n_signals} signals × {length} samples at {rate} Hz, {frames} a frame"
         )
@@ -285,7 +285,7 @@ def _load(folder: Path, name: str) -> Any:
         with wfdb_library() as wfdb:
             record = wfdb.rdrecord(str(folder / name), physical=False)
         shape = record.d_signal.shape
-    except _WHAT_WFDB_RAISES as error:
+    except WHAT_WFDB_RAISES as error:
         raise RecordBrokenError(f"the signals of {name} cannot be read: {error}") from error
     if shape != (length, n_signals):
         raise RecordMismatchError(f"{name}: header says {(length, n_signals)}, files hold {shape}")
@@ -295,7 +295,7 @@ def _load(folder: Path, name: str) -> Any:
 def _counts(record: Any) -> NDArray[np.int64]:
     """(n_leads, n), baseline taken off, MISSING where the format's invalid value stands."""
     raw = record.d_signal.T.astype(np.int64)
-    invalid = [_INVALID.get(fmt) for fmt in record.fmt]
+    invalid = [INVALID.get(fmt) for fmt in record.fmt]
     counts: NDArray[np.int64] = raw - np.array([int(b) for b in record.baseline], dtype=np.int64)[:, None]
     for row, value in enumerate(invalid):
         if value is not None:
@@ -354,7 +354,7 @@ def _uv_per_count(record: Any) -> list[float]:
     """µV per count of each signal; raises RecordBrokenError if one is no voltage."""
     out: list[float] = []
     for gain, unit in zip(record.adc_gain, record.units, strict=True):
-        scale = _UV_PER_UNIT.get(str(unit).lower())
+        scale = UV_PER_UNIT.get(str(unit).lower())
         if scale is None or not np.isfinite(gain) or gain <= 0:
             raise RecordBrokenError(f"a signal in {unit!r} with gain {gain} is no voltage")
         # The shortest number that gives this gain is what the writer had (1000/u need not give u back).
@@ -403,7 +403,7 @@ def _foreign(folder: Path, name: str) -> Signals:
     rows: list[NDArray[np.float64]] = []
     leads: list[str] = []
     for row, lead, gain, unit in zip(counts, record.sig_name, record.adc_gain, record.units, strict=True):
-        scale = _UV_PER_UNIT.get(str(unit).lower())
+        scale = UV_PER_UNIT.get(str(unit).lower())
         if scale is None or not np.isfinite(gain) or gain <= 0:
             continue
         rows.append(row * (scale / float(gain)))
@@ -430,7 +430,7 @@ def write_annotations(
                 fs=rate_hz,
                 write_dir=str(folder),
             )
-    except _WHAT_WFDB_RAISES as error:
+    except WHAT_WFDB_RAISES as error:
         raise RecordMismatchError(f"these annotations cannot be written: {error}") from error
     return folder / f"{name}.{extension}"
 
@@ -445,5 +445,5 @@ def read_annotations(folder: Path, name: str, extension: str) -> Annotations:
         samples = np.asarray(marks.sample, dtype=np.int64)
         notes = tuple(str(n).rstrip("\0") for n in marks.aux_note) if marks.aux_note else ()
         return Annotations(samples, tuple(str(s) for s in marks.symbol), notes)
-    except _WHAT_WFDB_RAISES as error:
+    except WHAT_WFDB_RAISES as error:
         raise RecordBrokenError(f"{name}.{extension} cannot be read: {error}") from error
