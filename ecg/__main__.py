@@ -1,204 +1,193 @@
-"""`python -m ecg validate PATH`: what this arithmetic makes of a record, beside its annotations.
+"""`python -m ecg annotate | plot | validate`: this arithmetic as tools that others can use and judge.
 
-PATH is a WFDB header, an archive of a record, or a folder of either. One JSON line for each record, then
-one for all of them.
+RECORD is a WFDB header, a record without its suffix, a folder, or an archive (.tar.xz) of records.
 """
 
 import argparse
 import json
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from ecg import annotate, charts, document, figures, foreign, plot, record, results, tables, validate
+from ecg.scoring import matched
+from ecg.study import Person
 
-from ecg import beats, measure, quality, record
-from ecg.leads import BOX_LEADS, LEADS, derive
-from ecg.version import VERSION
+__all__ = ["examine", "main", "matched"]
 
-WINDOW_S = 0.150
-"""A detection this near a reference beat is that beat (EC57)."""
-BEAT_SYMBOLS = frozenset("NLRBAaJSVrFejnE/fQ?")
-"""WFDB symbols that are beats."""
-_REFERENCES = ("atr", "ii", "i")
-"""Annotation files looked for: whole record, then one lead of a record delineated lead by lead."""
-
-Indices = NDArray[np.int64]
+_CANNOT = (record.RecordError, OSError, ValueError, ArithmeticError, LookupError, MemoryError)
+"""What one record may come to grief with, without an end to the work on the others."""
+_SLOW_S = 120.0
+"""Length of a record from which its progress is shown."""
 
 
-def matched(reference: Indices, found: Indices, width: int) -> list[tuple[int, int]]:
-    """One-to-one pairs (reference index, found index), nearest first, at most width samples apart."""
-    pairs: list[tuple[int, int, int]] = []
-    first = np.searchsorted(found, reference - width)
-    end = np.searchsorted(found, reference + width, side="right")
-    for i, (a, b) in enumerate(zip(first.tolist(), end.tolist(), strict=True)):
-        pairs += [(abs(int(found[j] - reference[i])), i, j) for j in range(a, b)]
-    used_reference: set[int] = set()
-    used_found: set[int] = set()
-    out: list[tuple[int, int]] = []
-    for _, i, j in sorted(pairs):
-        if i not in used_reference and j not in used_found:
-            used_reference.add(i)
-            used_found.add(j)
-            out.append((i, j))
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _progress(name: str, of: foreign.Foreign) -> Callable[[float], None] | None:
+    if of.seconds < _SLOW_S or not sys.stderr.isatty():
+        return None
+
+    def show(share: float) -> None:
+        print(f"\r{name}: {100 * share:.0f} %", end="\n" if share >= 1 else "", file=sys.stderr, flush=True)
+
+    return show
+
+
+def _annotate(options: argparse.Namespace) -> int:
+    """Annotate every record; 1 if there is none or one of them could not be."""
+    folder: Path = options.out
+    folder.mkdir(parents=True, exist_ok=True)
+    person = Person(options.sex, options.age) if options.sex or options.age is not None else None
+    done: set[str] = set()
+    failed = 0
+    with foreign.headers(options.records) as headers:
+        for item in headers:
+            name = item.stem if isinstance(item, Path) else ""
+            try:
+                if not isinstance(item, Path):
+                    raise item
+                if name in done:
+                    raise record.RecordMismatchError("another record of that name is already written")
+                of = foreign.look(item)
+                found = annotate.annotate(
+                    of, person, leads_alone=options.leads_alone, progress=_progress(name, of)
+                )
+                results.write(found, folder)
+            except _CANNOT as error:
+                failed += 1
+                _say(f"{name or 'error'}: {error}")
+                continue
+            done.add(name)
+            said = ", ".join(dict.fromkeys(f.code for strip in found.stretches for f in strip.findings))
+            _say(f"{name}: {found.r_peaks.size} beats in {of.seconds:.0f} s; {said or 'nothing said'}")
+    _say(f"{len(done)} records annotated in {folder}, {failed} failed")
+    return 1 if failed or not done else 0
+
+
+def _plot(options: argparse.Namespace) -> int:
+    """Draw the first record there is; 1 if it cannot be."""
+    target: Path = options.out
+    if target.suffix.lower() != ".svg":
+        _say(f"{target.name}: only .svg is written; a browser prints it to PDF at its true size")
+        return 1
+    with foreign.headers([options.record]) as headers:
+        try:
+            item = next(headers)
+            if not isinstance(item, Path):
+                raise item
+            of = foreign.look(item)
+            text = plot.drawing(of, options.start, options.seconds, options.lead_layout)
+            results.write_text(target, text)
+        except _CANNOT as error:
+            _say(f"{options.record}: {error}")
+            return 1
+    _say(f"{target}: {of.name}")
+    return 0
+
+
+def _validate(options: argparse.Namespace) -> int:
+    """Hold every annotated record against its references; 1 if one could not be read or none has any."""
+    examined: dict[str, list[validate.Examined]] = {}
+    broken: dict[str, str] = {}
+    for name, paths in _sets(options.folders).items():
+        with foreign.headers(paths) as headers:
+            for item in headers:
+                title = f"{name}/{item.stem}" if isinstance(item, Path) else f"{name}: {len(broken) + 1}"
+                try:
+                    if not isinstance(item, Path):
+                        raise item
+                    of = foreign.look(item)
+                    if not validate.has_reference(of):
+                        continue
+                    examined.setdefault(name, []).append(validate.examine(of))
+                except _CANNOT as error:
+                    broken[title] = str(error)
+                    _say(f"{title}: {error}")
+                else:
+                    _say(title)
+    rehearsed = list(validate.rehearse(range(options.seeds)))
+    summed = figures.figures(examined, broken, rehearsed)
+    written: list[tuple[Path | None, Callable[[], str]]] = [
+        (options.json, lambda: json.dumps(summed, ensure_ascii=False, indent=1, allow_nan=False) + "\n"),
+        (options.text, lambda: tables.text(tables.tables(summed))),
+        (options.picture, lambda: charts.picture(summed)),
+        (options.report, lambda: document.document(summed)),
+    ]
+    for path, make in written:
+        if path is not None:
+            results.write_text(path, make())
+    if all(path is None for path, _ in written):
+        print(tables.text(tables.tables(summed)), end="")
+    return 1 if broken or not examined else 0
+
+
+def _sets(folders: Sequence[Path]) -> dict[str, list[Path]]:
+    """Name of a set → where its records are: a folder that holds records, or each folder in it that does."""
+    out: dict[str, list[Path]] = {}
+    for path in folders:
+        inside = sorted(p for p in path.iterdir() if p.is_dir()) if path.is_dir() else []
+        direct = not path.is_dir() or any(p.name.endswith((".hea", ".tar.xz")) for p in path.iterdir())
+        for own in [path] if direct or not inside else inside:
+            name = own.name if own.is_dir() else own.resolve().parent.name
+            out.setdefault(name, []).append(own)
     return out
 
 
-def _flutter(marks: record.Annotations) -> list[tuple[int, int]]:
-    """Stretches of ventricular flutter, where there are no beats to find."""
-    spans: list[tuple[int, int]] = []
-    start: int | None = None
-    for sample, symbol in zip(marks.samples.tolist(), marks.symbols, strict=True):
-        if symbol == "[":
-            start = sample
-        elif symbol == "]" and start is not None:
-            spans.append((start, sample))
-            start = None
-    return spans
+def examine(header: Path) -> tuple[dict[str, Any], Any, Any]:
+    """Figures of one record's beats, for tests that floor them."""
+    one = validate.examine(foreign.look(header))
+    assert one.beats is not None
+    return figures.beat_figures(one.beats), None, one.beats
 
 
-def score(found: Indices, marks: record.Annotations, rate_hz: float, *, between_only: bool) -> dict[str, Any]:
-    """True and false detections against reference beats.
-
-    `between_only`: the reference leaves out the first and last beats (LUDB), so that a detection outside
-    its marks is neither right nor wrong.
-    """
-    width = round(WINDOW_S * rate_hz)
-    beat = np.array([symbol in BEAT_SYMBOLS for symbol in marks.symbols], dtype=bool)
-    reference = marks.samples[beat]
-    for start, end in _flutter(marks):
-        reference = reference[(reference < start - width) | (reference > end + width)]
-        found = found[(found < start - width) | (found > end + width)]
-    pairs = matched(reference, found, width)
-    hit = {j for _, j in pairs}
-    wrong = [int(f) for j, f in enumerate(found) if j not in hit]
-    if between_only and marks.samples.size:
-        wrong = [f for f in wrong if marks.samples[0] <= f <= marks.samples[-1]]
-    offsets = [float(found[j] - reference[i]) / rate_hz * 1e3 for i, j in pairs]
-    return {"tp": len(pairs), "fn": len(reference) - len(pairs), "fp": len(wrong), "offsets_ms": offsets}
-
-
-def _figures(parts: list[dict[str, Any]]) -> dict[str, Any]:
-    """Sensitivity, positive predictive value and offset of these scores together, gross."""
-    tp, fn, fp = (sum(part[key] for part in parts) for key in ("tp", "fn", "fp"))
-    offsets = np.array([x for part in parts for x in part["offsets_ms"]])
-    return {
-        "tp": tp,
-        "fn": fn,
-        "fp": fp,
-        "se_percent": round(100 * tp / max(1, tp + fn), 3),
-        "ppv_percent": round(100 * tp / max(1, tp + fp), 3),
-        "offset_ms": round(float(offsets.mean()), 2) if offsets.size else None,
-        "within_10_ms_percent": round(100 * float((np.abs(offsets) <= 10).mean()), 1)
-        if offsets.size
-        else None,
-    }
-
-
-def examine(header: Path) -> tuple[dict[str, Any], Indices, dict[str, Any] | None]:
-    """One record: its line, the beats found, and their score if a reference lies beside it.
-
-    Twelve-lead records are judged and measured on all leads; others are read on their first lead, as QRS
-    detectors are compared (EC57).
-    """
-    signals = record.read_any(header)
-    twelve = set(BOX_LEADS) <= set(signals.leads)
-    line: dict[str, Any] = {
-        "record": signals.name,
-        "version": VERSION,
-        "seconds": round(signals.samples.shape[1] / signals.rate_hz, 3),
-        "leads": list(signals.leads),
-    }
-    if twelve:
-        samples = derive(signals.samples, signals.leads)
-        judged = quality.assess(samples, signals.rate_hz, LEADS)
-        line["quality"], line["quality_reasons"] = judged.verdict, list(judged.reasons)
-        line["measurements"] = measure.measure(samples, signals.rate_hz, judged.usable)
-    else:
-        samples = signals.samples[:1]
-    found = beats.detect(samples, signals.rate_hz)
-    line["beats"] = int(found.size)
-    line["heart_rate"] = (
-        round(60 * signals.rate_hz / float(np.diff(found).mean()), 1) if found.size > 1 else None
-    )
-    for extension in _REFERENCES:
-        if header.with_suffix(f".{extension}").is_file():
-            marks = record.read_annotations(header.parent, header.stem, extension)
-            scored = score(found, marks, signals.rate_hz, between_only=extension != "atr")
-            return line | _figures([scored]), found, scored
-    return line, found, None
-
-
-@contextmanager
-def _headers(path: Path) -> Iterator[Iterator[Path]]:
-    """Every WFDB header at path; archives are unpacked one at a time and removed again."""
-
-    def walk(folder: Path) -> Iterator[Path]:
-        if path.is_dir():
-            yield from sorted(path.glob("*.hea"))
-            archives = sorted(path.glob("*.tar.xz"))
-        elif ".tar" in path.suffixes:
-            archives = [path]
-        else:
-            yield path.with_suffix(".hea")
-            archives = []
-        for number, archive in enumerate(archives):
-            target = folder / str(number)
-            target.mkdir()
-            record.unpack(archive, target)
-            yield from sorted(target.rglob("*.hea"))
-            for file in target.rglob("*"):
-                if file.is_file():
-                    file.unlink()
-
-    with tempfile.TemporaryDirectory(prefix="validate-") as folder:
-        yield walk(Path(folder))
-
-
-def validate(path: Path, write_to: Path | None) -> int:
-    """Print what is found in every record at path; 0 if all could be read."""
-    scores: list[dict[str, Any]] = []
-    failed = count = 0
-    with _headers(path) as headers:
-        try:
-            for header in headers:
-                count += 1
-                try:
-                    line, found, scored = examine(header)
-                except record.RecordError as error:
-                    failed += 1
-                    print(json.dumps({"record": header.stem, "error": str(error)}, ensure_ascii=False))
-                    continue
-                print(json.dumps(line, ensure_ascii=False))
-                if scored is not None:
-                    scores.append(scored)
-                if write_to is not None:
-                    rate_hz = record.read_any(header).rate_hz
-                    marks = record.Annotations(found, ("N",) * found.size)
-                    record.write_annotations(write_to, header.stem, "mtb", marks, rate_hz)
-        except record.RecordError as error:
-            failed += 1
-            print(json.dumps({"error": str(error)}, ensure_ascii=False))
-    total: dict[str, Any] = {"records": count, "unreadable": failed, "version": VERSION}
-    print(json.dumps(total | (_figures(scores) if scores else {}), ensure_ascii=False))
-    return 1 if failed or not count else 0
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """The command line; its exit code."""
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m ecg", description="The arithmetic of the electrocardiogram."
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    checking = commands.add_parser("validate", help="rate, quality and detector figures of WFDB records")
-    checking.add_argument("path", type=Path, help="header, archive (.tar.xz), or a folder of either")
-    checking.add_argument("--write", type=Path, help="existing folder for the beats found, as NAME.mtb")
-    options = parser.parse_args(arguments)
-    return validate(options.path, options.write)
+    record_help = "WFDB header, record without suffix, folder, or archive (.tar.xz)"
+
+    one = commands.add_parser("annotate", help="beats, boundaries, rhythm and numbers as WFDB and JSON files")
+    one.add_argument("records", type=Path, nargs="+", metavar="RECORD", help=record_help)
+    one.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the files")
+    one.add_argument("--sex", choices=("male", "female"), help="else what the header's comments say")
+    one.add_argument("--age", type=float, metavar="YEARS", help="else what the header's comments say")
+    one.add_argument(
+        "--leads-alone", action="store_true", help="find each lead's boundaries without the other leads"
+    )
+    one.set_defaults(run=_annotate)
+
+    two = commands.add_parser("plot", help="a record on millimetre paper, as SVG")
+    two.add_argument("record", type=Path, metavar="RECORD", help=record_help)
+    two.add_argument("--out", type=Path, required=True, metavar="FILE.svg")
+    two.add_argument("--lead-layout", choices=plot.LAYOUTS, default=plot.LAYOUTS[0])
+    two.add_argument("--start", type=float, default=0.0, metavar="S", help="seconds from the beginning")
+    two.add_argument("--seconds", type=float, default=10.0, metavar="S", help="how much is drawn, 60 at most")
+    two.set_defaults(run=_plot)
+
+    three = commands.add_parser("validate", help="annotated records beside their annotations: EC57 and more")
+    three.add_argument(
+        "folders", type=Path, nargs="+", metavar="DIR", help="set of records, or folder of such sets"
+    )
+    three.add_argument("--json", type=Path, metavar="FILE", help="every figure")
+    three.add_argument("--text", type=Path, metavar="FILE", help="the tables; printed if no file is named")
+    three.add_argument("--picture", type=Path, metavar="FILE.svg", help="the figures drawn")
+    three.add_argument("--report", type=Path, metavar="FILE.md", help="the tables as a document")
+    three.add_argument(
+        "--seeds", type=int, default=3, metavar="N", help="strips of each scenario of the simulated heart"
+    )
+    three.set_defaults(run=_validate)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; its exit code."""
+    options = _parser().parse_args(arguments)
+    run: Callable[[argparse.Namespace], int] = options.run
+    return run(options)
 
 
 if __name__ == "__main__":

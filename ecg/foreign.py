@@ -241,7 +241,7 @@ def _at(path: Path, spare: Path) -> Iterator[Path | record.RecordError]:
             yield record.RecordMissingError(f"{path} holds no WFDB header and no archive")
         for file in found:
             if file.suffix != ".hea":
-                yield from _in_archive(file, spare)
+                yield from _in_archive(file, spare, others_too=True)
             elif file not in parts:
                 yield file
     elif path.name.endswith(_ARCHIVES):
@@ -254,7 +254,8 @@ def _at(path: Path, spare: Path) -> Iterator[Path | record.RecordError]:
             yield record.RecordMissingError(f"{header} is missing")
 
 
-def _in_archive(archive: Path, spare: Path) -> Iterator[Path | record.RecordError]:
+def _in_archive(archive: Path, spare: Path, others_too: bool = False) -> Iterator[Path | record.RecordError]:
+    """Headers in an archive; `others_too`: one that holds something else is no error."""
     with tempfile.TemporaryDirectory(dir=spare) as name:
         try:
             record.unpack(archive, Path(name))
@@ -263,7 +264,7 @@ def _in_archive(archive: Path, spare: Path) -> Iterator[Path | record.RecordErro
             return
         found = sorted(Path(name).rglob("*.hea"))
         parts = _parts_of(found)
-        if not found:
+        if not found and not others_too:
             yield record.RecordMissingError(f"{archive.name} holds no WFDB header")
         yield from (header for header in found if header not in parts)
 
