@@ -132,11 +132,11 @@ def _beats(found: Annotated) -> dict[str, Any]:
     if of.seconds > 2 * LEARNING_S:
         out["later"] = scoring.beats(marks, own, of.rate_hz, round(LEARNING_S * of.rate_hz))
     if any(note.startswith("(") for note in marks.notes):
-        out["fibrillating"] = _fibrillating(marks, found)
+        out["fibrillating"] = fibrillating(marks, found)
     return out
 
 
-def _fibrillating(marks: Annotations, found: Annotated) -> dict[tuple[bool, bool], float]:
+def fibrillating(marks: Annotations, found: Annotated) -> dict[tuple[bool, bool], float]:
     """Seconds of atrial fibrillation or flutter, found against noted, from the first note on."""
     of = found.of
     noted = [
@@ -271,9 +271,10 @@ class Rehearsed(NamedTuple):
     level: int | None
 
 
-def rehearse(seeds: Sequence[int]) -> Iterator[Rehearsed]:
+def rehearse(seeds: Sequence[int], names: Iterable[str] = tuple(SCENARIOS)) -> Iterator[Rehearsed]:
     """Every scenario once with every seed, ten seconds of twelve leads each."""
-    for name, scenario in SCENARIOS.items():
+    for name in names:
+        scenario = SCENARIOS[name]
         for seed in seeds:
             heart = simulate(name, _STRIP_S, 500.0, seed=seed)
             findings, verdict = speak(study(heart.samples, heart.rate_hz), Person(), twelve=True)
