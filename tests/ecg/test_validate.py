@@ -74,7 +74,9 @@ def test_true_boundaries_are_nearly_met_by_lead_together_and_in_intervals(
         assert abs(spread) > 12
     assert set(one.intervals) >= {"pr_ms", "qrs_ms", "qt_ms"}
     assert all(abs(value) < 40 for value in one.intervals.values())
-    assert one.either["qrs_on"].true == heart.r_peaks.size
+    marked = one.either["qrs_on"]
+    assert marked.true + marked.missed == heart.r_peaks.size
+    assert marked.missed <= 1  # the last beat ends with the strip
     assert one.either["qrs_on"].false == 0
     assert one.labels is not None
     assert one.labels.vocabulary == "snomed"
