@@ -23,6 +23,8 @@ Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
 CHUNK_S = 300.0
+_MOST_COUNTS = 20_000_000
+"""Samples of all leads in a chunk, whatever the rate."""
 _MARGIN_S = 20.0
 """How much of its neighbours a chunk sees: a dozen beats, so that its first and last are judged as any."""
 _CUT_S = 3.0
@@ -101,7 +103,7 @@ def annotate(
     chunks: list[_Chunk] = []
     stretches: list[Stretch] = []
     low = start
-    for a, b in _spans(start, end, CHUNK_S * of.rate_hz):
+    for a, b in _spans(start, end, min(CHUNK_S * of.rate_hz, _MOST_COUNTS / len(of.leads))):
         margin = round(_MARGIN_S * of.rate_hz)
         first = max(start, a - margin)
         samples = foreign.samples(of, first, min(end, b + margin))

@@ -72,12 +72,15 @@ def _panels(figures: Mapping[str, Any]) -> Iterator[_Panel]:
         yield _Panel(f"{name}: boundaries, mean ± SD", -50.0, 50.0, "ms", tuple(rows))
         intervals = own.get("intervals", {})
         yield _Panel(
-            f"{name}: intervals, mean ± SD ■ and what is allowed ●",
+            f"{name}: intervals, mean ± SD ■ and the largest SD allowed ●",
             -50.0,
             50.0,
             "ms",
             tuple(
-                (INTERVAL_WORDS[key], (_allowed(*LIMITS[key]), _spread(one)._replace(square=True)))
+                (
+                    INTERVAL_WORDS[key],
+                    (_Mark(0.0, -LIMITS[key][1], LIMITS[key][1]), _spread(one)._replace(square=True)),
+                )
                 for key, one in intervals.items()
                 if one["sd"] is not None
             ),
@@ -113,10 +116,6 @@ def _spread(one: Mapping[str, Any]) -> _Mark:
     return _Mark(one["mean"], one["mean"] - one["sd"], one["mean"] + one["sd"])
 
 
-def _allowed(mean: float, sd: float) -> _Mark:
-    return _Mark(0.0, -mean - sd, mean + sd)
-
-
 def _share(share: Mapping[str, Any], square: bool) -> list[_Mark]:
     if share["percent"] is None:
         return []
@@ -126,8 +125,8 @@ def _share(share: Mapping[str, Any], square: bool) -> list[_Mark]:
 def _drawn(panel: _Panel, top: float) -> Iterator[str]:
     yield f'<text x="20" y="{top + 18:.1f}" font-weight="bold" fill="{_INK}">{escape(panel.title)}</text>'
     bottom = top + _HEAD + _ROW * len(panel.rows)
-    for k in range(6):
-        value = panel.low + (panel.high - panel.low) * k / 5
+    for k in range(5):
+        value = panel.low + (panel.high - panel.low) * k / 4
         x = _x(value, panel)
         yield f'<path d="M{x:.1f} {top + _HEAD - 10:.1f}V{bottom:.1f}" stroke="{_GRID}"/>'
         yield (
