@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg.beats import Representative
-from ecg.delineate import Boundaries
+from ecg.delineate import Boundaries, Delineation, Waves
 from ecg.leads import LEADS
 
 Array = NDArray[np.float64]
@@ -18,6 +18,8 @@ Array = NDArray[np.float64]
 PER_LEAD: tuple[str, ...] = (
     "p_mv",
     "p_neg_mv",
+    "p_ms",
+    "pr_ms",
     "q_mv",
     "q_ms",
     "r_mv",
@@ -28,6 +30,7 @@ PER_LEAD: tuple[str, ...] = (
     "r2_ms",
     "s2_mv",
     "s2_ms",
+    "qrs_ms",
     "qrs_pp_mv",
     "vat_ms",
     "j_mv",
@@ -37,9 +40,11 @@ PER_LEAD: tuple[str, ...] = (
     "st80_mv",
     "t_mv",
     "t_neg_mv",
+    "qt_ms",
 )
 """Every id of a lead's table. 0: looked for and not there; None: cannot be said. A QS complex is all Q."""
 
+_FEWEST_BEATS = 3
 _ST_MS = (20, 40, 60, 80)
 _LEAST_UV, _LEAST_MS = 20.0, 6.0
 """Smallest deflection that is a wave (CSE Working Party, recommendations for measurement standards, 1985)."""
@@ -49,16 +54,38 @@ _POINT_MS = 4.0
 
 
 def per_lead(
-    usual: Representative | None, found: Boundaries, rate_hz: float
+    usual: Representative | None, found: Boundaries, waves: Delineation, rate_hz: float
 ) -> dict[str, dict[str, float | None]]:
-    """Lead → id of PER_LEAD → value, from the representative beat (12, m) µV, NaN rows allowed."""
+    """Lead → id of PER_LEAD → value, from the representative beat (12, m) µV, NaN rows allowed.
+
+    The lead's own durations are the middle of its beat by beat boundaries; all else stands against the
+    boundaries of all leads.
+    """
     empty: dict[str, float | None] = dict.fromkeys(PER_LEAD)
     if usual is None or found.qrs_on is None or found.qrs_off is None:
         return {name: dict(empty) for name in LEADS}
     return {
-        name: empty | (_lead(row, found, rate_hz) if np.isfinite(row).all() else {})
-        for name, row in zip(LEADS, usual.beat, strict=True)
+        name: empty
+        | (_lead(row, found, rate_hz) | _spans(own, usual.members, rate_hz) if np.isfinite(row).all() else {})
+        for name, row, own in zip(LEADS, usual.beat, waves.per_lead, strict=True)
     }
+
+
+def _spans(own: Waves, members: NDArray[np.int64], rate_hz: float) -> dict[str, float | None]:
+    """Durations in the lead itself, each the median of the beats that have it; three at least."""
+    ends = {
+        "p_ms": (own.p_on, own.p_off),
+        "pr_ms": (own.p_on, own.qrs_on),
+        "qrs_ms": (own.qrs_on, own.qrs_off),
+        "qt_ms": (own.qrs_on, own.t_off),
+    }
+    out: dict[str, float | None] = {}
+    for name, (start, end) in ends.items():
+        span = (end - start)[members]
+        span = span[np.isfinite(span)]
+        if span.size >= max(_FEWEST_BEATS, members.size / 2):
+            out[name] = round(float(np.median(span)) / rate_hz * 1e3, 1)
+    return out
 
 
 def _lead(row: Array, found: Boundaries, rate_hz: float) -> dict[str, float | None]:
@@ -94,7 +121,7 @@ def _qrs(x: Array, on: int, off: int, rate_hz: float) -> dict[str, float | None]
     part = x[on : off + 1]
     edges = [0, *(np.flatnonzero(np.diff(np.signbit(part))) + 1).tolist(), part.size]
     spans = [
-        (a, b, float(part[a:b].max() if part[a] > 0 else part[a:b].min()))
+        (a, b, float(part[a + int(np.abs(part[a:b]).argmax())]))
         for a, b in pairwise(edges)
         if (b - a) / rate_hz * 1e3 >= _LEAST_MS
     ]

@@ -1,50 +1,40 @@
-"""Boundaries of P, QRS and T, beat by beat and on the representative beat; absent where they are not certain.
+"""Boundaries of P, QRS and T, beat by beat, per lead and of all leads together; absent where not certain.
 
-QRS by the spatial velocity of all leads, T end by the tangent at its steepest fall, P only if it stands
-clear of the noise and comes back beat by beat. numpy only.
+Each point is the mean of the distribution that a small network gives for it (`wave_network`): the answer with
+the least expected squared error. The end of T is where the cardiologists of LUDB and QTDB put it: the return
+to the baseline, before any U wave. numpy only.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg import beats
+from ecg import beats, p_evidence
+from ecg import wave_network as network
 
 Array = NDArray[np.float64]
 
-_QUIET_S = 0.018
-"""A QRS ends where the velocity stays low this long."""
-_NOISE = 3.0
-_QRS_ON_SHARE = 0.05
-_QRS_OFF_SHARE = 0.06
-"""Share of the highest velocity that still belongs to the QRS."""
-_QRS_ON_LEAD_S, _QRS_OFF_LAG_S = 0.013, 0.009
-_P_ON_LEAD_S, _P_OFF_LAG_S = 0.020, 0.015
-_T_OFF_LAG_S = 0.016
-"""How much wider cardiologists mark a wave than these thresholds find it: mean differences on the LUDB
-development records where both exist (98 with QRS, 76 with P, 95 with T). Reference: per beat the second
-earliest onset and second latest end of twelve leads. Fitted there, so the bias there is zero by making."""
-_LONGEST_BEFORE_S, _LONGEST_AFTER_S = 0.13, 0.19
-_T_END_LEADS = 85
-"""Percentile over leads: the latest ends, less the odd one."""
-_T_SPREAD_S = 0.045
-"""Quartiles of the leads' T ends farther apart than this agree on nothing."""
-_P_SHARE = 0.25
-_LEAST_T_UV = 50.0
-_LEAST_P_UV = 25.0
+_CHUNK_S = 60.0
+"""A longer strip is worked on in parts, so that eight hours need no more memory than a minute."""
+_MARGIN_S = 4.0
+"""What a part sees beyond its own beats: by then the filter has forgotten where the part began."""
+_LEAST_S = 0.3
+"""A strip shorter than this is no beat."""
+_REACH_S, _DEAD = 0.1, 0.002
+"""A lead that moves less than this share of the liveliest one within 100 ms of R shows nothing."""
+_AROUND_S = 0.04
+_ODDS = (0.0, -3.0, -1.0)
+"""Log odds from which P, QRS and T are taken to be there. The detector has already said that there is a beat:
+of LUDB's 0.5 % are below -2, of places between two beats 97 % (weights that had not learned from them)."""
 
-
-class Boundaries(NamedTuple):
-    """Sample numbers in the representative beat; None: not certain."""
-
-    p_on: float | None = None
-    p_off: float | None = None
-    qrs_on: float | None = None
-    qrs_off: float | None = None
-    t_peak: float | None = None
-    t_off: float | None = None
+_FEWEST = 3
+"""Beats that a usual boundary needs."""
+_MOST, _SOME = 0.6, 0.5
+"""Share of the members that must show P, and T. f waves do not come back in step."""
+_AGREE_S = 0.08
+"""Quartiles farther apart than this agree on nothing: a P that wanders through the beats has no PR."""
 
 
 class Waves(NamedTuple):
@@ -66,186 +56,165 @@ class Delineation(NamedTuple):
 
     per_lead: tuple[Waves, ...]
     together: Waves
-    """Earliest onset to latest end over the leads."""
+    """Mean of the two earliest onsets and of the two latest ends over the leads."""
+
+
+class Boundaries(NamedTuple):
+    """Sample numbers in the representative beat; None: not certain."""
+
+    p_on: float | None = None
+    p_off: float | None = None
+    qrs_on: float | None = None
+    qrs_off: float | None = None
+    t_peak: float | None = None
+    t_off: float | None = None
 
 
 def waves(
     samples: NDArray[Any], rate_hz: float, r_peaks: beats.Beats, classes: Sequence[str] | None = None
 ) -> Delineation:
-    """Boundaries of each beat of (n_leads, n) µV, NaN allowed, from its R peaks and, if known, classes."""
+    """Boundaries of each beat of (n_leads, n) µV, NaN allowed, from its R peaks and, if known, classes.
+
+    Any number and order of leads. A wave has all three of its points or none; none in a gap of its lead.
+    """
     data = np.atleast_2d(np.asarray(samples, dtype=np.float64))
-    kinds = tuple(classes) if classes is not None else ("Q",) * r_peaks.size
-    rows = [np.full((len(Waves._fields), r_peaks.size), np.nan) for _ in range(len(data) + 1)]
-    for kind in sorted(set(kinds)):
-        own = np.flatnonzero([k == kind for k in kinds])
-        usual = beats.representative(data, r_peaks[own], rate_hz)
-        if usual is None:
-            continue
-        members = own[usual.members]
-        intervals = np.diff(r_peaks) / rate_hz
-        rr_s = float(np.median(intervals[np.maximum(members - 1, 0)]))
-        for row, beat in zip(rows, [usual.beat, *usual.beat[:, None, :]], strict=True):
-            if np.isfinite(beat).any():
-                found = delineate(np.nan_to_num(beat), usual.r_index, rate_hz, rr_s)
-                row[:, members] = _points(found, beat)[:, None] - usual.r_index + r_peaks[members]
-    each = [Waves(*row) for row in rows]
-    return Delineation(tuple(each[1:]), each[0])
-
-
-def _points(found: "Boundaries", beat: Array) -> Array:
-    """The nine points of a beat in the order of Waves."""
-    size = np.sqrt((beat * beat).mean(axis=0))
-
-    def top(on: float | None, off: float | None) -> float | None:
-        if on is None or off is None:
-            return None
-        first = max(0, round(on))
-        return float(first + size[first : round(off) + 1].argmax())
-
-    points = (
-        found.p_on,
-        top(found.p_on, found.p_off),
-        found.p_off,
-        found.qrs_on,
-        top(found.qrs_on, found.qrs_off),
-        found.qrs_off,
-        None,
-        found.t_peak,
-        found.t_off,
-    )
-    return np.array([np.nan if v is None else v for v in points])
+    peaks = np.asarray(r_peaks, dtype=np.float64)
+    finite: NDArray[np.bool_] = np.asarray(np.isfinite(data))
+    rows = np.flatnonzero(finite.any(axis=1))
+    out = np.full((len(data) + 1, peaks.size, network.POINTS), np.nan)
+    if rows.size and peaks.size and data.shape[1] >= _LEAST_S * rate_hz:
+        filled = _filled(data[rows], finite[rows])
+        odds = np.full((rows.size + 1, peaks.size, network.KINDS), -np.inf)
+        points = np.full((rows.size + 1, peaks.size, network.POINTS), np.nan)
+        for own, first, last in _parts(peaks, data.shape[1], rate_hz):
+            found, odds[:, own] = _read(filled[:, first:last], rate_hz, peaks - first, own)
+            points[:, own] = found + first
+        lag_ms = (points[-1, :, 1] - peaks) / rate_hz * 1e3
+        odds[..., 0] += p_evidence.log_odds(odds[-1, :, 0], lag_ms, peaks, rate_hz, classes) - odds[-1, :, 0]
+        points = _ordered(points, odds)
+        seen = _in_data(points[:-1], finite[rows]) & _recorded(finite[rows], peaks, rate_hz)[..., None]
+        out[rows] = np.where(seen, points[:-1], np.nan)
+        somewhere = np.asarray(finite.any(axis=0))[None]
+        out[-1] = np.where(_in_data(points[-1:], somewhere)[0], points[-1], np.nan)
+    each = [Waves(*row.T) for row in out]
+    return Delineation(tuple(each[:-1]), each[-1])
 
 
 def delineate(beat: NDArray[Any], r_index: int, rate_hz: float, rr_s: float) -> Boundaries:
     """Boundaries of a beat (n_leads, m) µV with its R at r_index and a usual interval of rr_s seconds."""
-    x = _smooth(np.asarray(beat, dtype=np.float64), max(1, round(0.008 * rate_hz)))
-    velocity = np.sqrt((np.gradient(x, axis=1) ** 2).sum(axis=0)) * rate_hz
-    on, off = _qrs(velocity, r_index, rate_hz)
-    if on is None or off is None:
+    data = np.atleast_2d(np.asarray(beat, dtype=np.float64))
+    rows = np.flatnonzero(np.isfinite(data).all(axis=1))
+    if not rows.size or data.shape[1] < _LEAST_S * rate_hz:
         return Boundaries()
-    level = x[:, max(0, on - round(0.012 * rate_hz)) : on + 1].mean(axis=1, keepdims=True)
-    t_peak, t_off = _t(x - level, off, rate_hz, rr_s, r_index)
-    p_on, p_off = _p(x, on, t_off, rate_hz, rr_s, r_index)
-    return Boundaries(
-        p_on=None if p_on is None else p_on - _P_ON_LEAD_S * rate_hz,
-        p_off=None if p_off is None else p_off + _P_OFF_LAG_S * rate_hz,
-        qrs_on=on - _QRS_ON_LEAD_S * rate_hz,
-        qrs_off=off + _QRS_OFF_LAG_S * rate_hz,
-        t_peak=t_peak,
-        t_off=None if t_off is None else t_off + _T_OFF_LAG_S * rate_hz,
+    peaks = r_index + np.array([-2, -1, 0, 1, 2]) * rr_s * rate_hz
+    found = _ordered(*_read(data[rows], rate_hz, peaks, slice(2, 3)))[-1, 0]
+    return Boundaries(*(None if np.isnan(found[k]) else float(found[k]) for k in (0, 2, 3, 5, 7, 8)))
+
+
+def usual_boundaries(
+    together: Waves, r_peaks: beats.Beats, usual: beats.Representative, rate_hz: float
+) -> Boundaries:
+    """Boundaries in the representative beat (n_leads, m): the middle of what its members show, beat by beat.
+
+    The onset of QRS is read in the representative beat itself, which fixes all others to its samples. P
+    where most members have one; T likewise, and only if its ends agree.
+    """
+    anchor = delineate(usual.beat, usual.r_index, rate_hz, usual.rr_s).qrs_on
+    each = np.array(together).T[usual.members]
+    each = each[np.isfinite(each[:, 3])]
+    if len(each) < _FEWEST or anchor is None:
+        return Boundaries()
+    after = each - each[:, 3:4]
+
+    def middle(k: int, least: float) -> float | None:
+        seen = after[np.isfinite(after[:, k]), k]
+        # The first beat's P and the last one's T may lie outside the strip: not counted against them.
+        if seen.size < least * max(_FEWEST, len(each) - 1):
+            return None
+        low, high = np.percentile(seen, (25, 75))
+        return None if high - low > _AGREE_S * rate_hz else float(anchor + np.median(seen))
+
+    p_on, p_off, qrs_off, t_peak, t_off = (
+        middle(k, _MOST if k in (0, 2) else _SOME) for k in (0, 2, 5, 7, 8)
     )
+    if p_on is None or p_off is None:
+        p_on = p_off = None
+    if t_peak is None or t_off is None:
+        t_peak = t_off = None
+    return Boundaries(p_on, p_off, None if qrs_off is None else anchor, qrs_off, t_peak, t_off)
 
 
-def _qrs(velocity: Array, r_index: int, rate_hz: float) -> tuple[int | None, int | None]:
-    near = slice(max(0, r_index - round(0.1 * rate_hz)), r_index + round(0.1 * rate_hz))
-    top = float(velocity[near].max(initial=0.0))
-    before = velocity[max(0, r_index - round(0.3 * rate_hz)) : r_index - round(0.06 * rate_hz)]
-    if top <= 0 or before.size < 5:
-        return None, None
-    quiet = float(np.percentile(before, 20))
-    if top < 8 * quiet:
-        return None, None
-    run = max(2, round(_QUIET_S * rate_hz))
-    on = _edge(
-        velocity,
-        r_index,
-        -1,
-        max(_NOISE * quiet, _QRS_ON_SHARE * top),
-        run,
-        round(_LONGEST_BEFORE_S * rate_hz),
+def _parts(peaks: Array, n: int, rate_hz: float) -> Iterator[tuple[slice, int, int]]:
+    """Beats to be read together, and the samples [first, last) that they are read from."""
+    margin = round(_MARGIN_S * rate_hz)
+    if n <= (_CHUNK_S + 2 * _MARGIN_S) * rate_hz:
+        yield slice(0, peaks.size), 0, n
+        return
+    step = _CHUNK_S * rate_hz
+    for start in np.arange(0.0, n, step):
+        a, b = np.searchsorted(peaks, [start, start + step])
+        if b > a:
+            yield slice(int(a), int(b)), max(0, round(start) - margin), min(n, round(start + step) + margin)
+
+
+def _filled(data: Array, finite: NDArray[np.bool_]) -> Array:
+    """Gaps bridged by straight lines, offset removed."""
+    if finite.all():
+        return data - data[:, :1]
+    at = np.arange(data.shape[1])
+    rows = zip(data, finite, strict=True)
+    return np.array([np.interp(at, at[ok], row[ok] - row[ok][0]) for row, ok in rows])
+
+
+def _read(filled: Array, rate_hz: float, peaks: Array, which: slice) -> tuple[Array, Array]:
+    """Of the beats `which`: (n_leads + 1, n_beats, 9) sample numbers and (…, 3) log odds of each wave.
+
+    The last row is all leads together, and whether a wave is there is its word: cardiologists mark a wave in
+    every lead or in none. A lead that shows nothing at all has none.
+    """
+    strip, rate = network.banded(filled, rate_hz)
+    found = network.read(strip, rate, peaks * (rate / rate_hz), which)
+    points = np.concatenate([found.points, found.points_together[None]]) * (rate_hz / rate)
+    odds = np.repeat(found.present_together[None], len(points), axis=0)
+    odds[:-1][~_alive(filled, rate_hz, peaks[which])] = -np.inf
+    return points + peaks[which, None], odds
+
+
+def _alive(filled: Array, rate_hz: float, peaks: Array) -> NDArray[np.bool_]:
+    """(n_leads, n_beats): does the lead move at all around R, beside the others?"""
+    reach = round(_REACH_S * rate_hz)
+    at = np.clip(
+        np.rint(peaks).astype(np.int64)[:, None] + np.arange(-reach, reach + 1), 0, filled.shape[1] - 1
     )
-    off = _edge(
-        velocity,
-        r_index,
-        1,
-        max(_NOISE * quiet, _QRS_OFF_SHARE * top),
-        run,
-        round(_LONGEST_AFTER_S * rate_hz),
-    )
-    return on, off
+    height = np.ptp(filled[:, at], axis=2)
+    return np.asarray(height > np.maximum(_DEAD * height.max(axis=0), 1e-6))
 
 
-def _edge(velocity: Array, start: int, step: int, threshold: float, run: int, longest: int) -> int | None:
-    """The last sample above threshold before a quiet run, going from start by step; None if none comes."""
-    last, i = start, start
-    while 0 <= i < velocity.size and abs(i - start) <= longest + run:
-        if velocity[i] > threshold:
-            last = i
-        elif abs(i - last) >= run and abs(i - start) > run:
-            return last if abs(last - start) <= longest else None
-        i += step
-    return None
+def _ordered(points: Array, present: Array) -> Array:
+    """Waves that are there and lie in their order; a P that runs into the QRS ends where it begins."""
+    kinds = points.reshape(*points.shape[:-1], network.KINDS, 3).copy()
+    there = present > np.array(_ODDS)
+    qrs = kinds[..., 1, :]
+    kinds[..., 0, 2] = np.minimum(kinds[..., 0, 2], qrs[..., 0])
+    kinds[..., 2, 0] = np.maximum(kinds[..., 2, 0], qrs[..., 2])
+    there &= (np.diff(kinds, axis=-1) > 0).all(axis=-1)
+    there[..., 0] &= there[..., 1]
+    there[..., 2] &= there[..., 1]
+    return np.where(there[..., None], kinds, np.nan).reshape(points.shape)
 
 
-def _t(
-    x: Array, qrs_off: int, rate_hz: float, rr_s: float, r_index: int
-) -> tuple[float | None, float | None]:
-    """T peak and end: in each lead the tangent at the steepest slope after the peak; the median of leads."""
-    first = qrs_off + round(0.06 * rate_hz)
-    last = min(x.shape[1], r_index + round(min(0.65, 0.75 * rr_s) * rate_hz))
-    if last - first < round(0.08 * rate_hz):
-        return None, None
-    smooth = _smooth(x, max(1, round(0.024 * rate_hz)))
-    peaks, ends = [], []
-    for row in smooth:
-        part = row[first:last]
-        base = float(np.median(row[max(0, last - round(0.05 * rate_hz)) : last]))
-        k = int(np.abs(part - base).argmax())
-        height = float(part[k] - base)
-        if abs(height) < _LEAST_T_UV or k < 2 or k > part.size - round(0.04 * rate_hz):
-            continue
-        slope = np.gradient(part)[k : k + round(0.16 * rate_hz)]
-        steep = int((-np.sign(height) * slope).argmax())
-        if slope[steep] == 0:
-            continue
-        end = k + steep - (part[k + steep] - base) / slope[steep]
-        if k + steep <= end < part.size + round(0.02 * rate_hz):
-            peaks.append(first + k)
-            ends.append(first + end)
-    if (
-        len(ends) < max(1, min(3, len(x)))
-        or np.percentile(ends, 75) - np.percentile(ends, 25) > 0.06 * rate_hz
-    ):
-        return None, None
-    return float(np.median(peaks)), float(np.percentile(ends, _T_END_LEADS))
+def _recorded(finite: NDArray[np.bool_], peaks: Array, rate_hz: float) -> NDArray[np.bool_]:
+    """(n_leads, n_beats): the lead has samples around R."""
+    around = np.array([-1, 0, 1]) * _AROUND_S * rate_hz
+    at = np.clip(np.rint(peaks[:, None] + around).astype(np.int64), 0, finite.shape[1] - 1)
+    return np.asarray(finite[:, at].all(axis=2))
 
 
-def _p(
-    x: Array, qrs_on: int, t_off: float | None, rate_hz: float, rr_s: float, r_index: int
-) -> tuple[float | None, float | None]:
-    """P onset and end on the magnitude of all leads between the T before and the QRS."""
-    smooth = _smooth(x, max(1, round(0.016 * rate_hz)))
-    t_before = t_off - rr_s * rate_hz if t_off is not None else r_index - 0.55 * rr_s * rate_hz
-    first = max(0, qrs_on - round(0.32 * rate_hz), round(t_before + 0.01 * rate_hz))
-    last = qrs_on - round(0.012 * rate_hz)
-    if last - first < round(0.1 * rate_hz):
-        return None, None
-    part = smooth[:, first:last]
-    rest = np.median(smooth[:, last - round(0.02 * rate_hz) : last + 1], axis=1, keepdims=True)
-    size = np.sqrt(((part - rest) ** 2).mean(axis=0))
-    k = int(size.argmax())
-    height = float(size[k])
-    if height < _LEAST_P_UV or k < round(0.03 * rate_hz) or k > size.size - round(0.02 * rate_hz):
-        return None, None
-    floor = float(np.percentile(size, 15))
-    threshold = floor + _P_SHARE * (height - floor)
-    if height < 3 * max(floor, 3.0):
-        return None, None
-    left = np.flatnonzero(size[:k] < threshold)
-    right = np.flatnonzero(size[k:] < threshold)
-    if not left.size or not right.size:
-        return None, None
-    on, off = first + int(left[-1]), first + k + int(right[0])
-    if not 0.05 < (off - on) / rate_hz < 0.18:
-        return None, None
-    return float(on), float(off)
-
-
-def _smooth(values: Array, width: int) -> Array:
-    """Centred moving mean along the last axis, ends held."""
-    if width < 2:
-        return values
-    before = width // 2
-    padded = np.pad(values, [(0, 0)] * (values.ndim - 1) + [(before + 1, width - before - 1)], mode="edge")
-    total = np.cumsum(padded, axis=-1)
-    return np.asarray((total[..., width:] - total[..., :-width]) / width)
+def _in_data(points: Array, finite: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(n_leads, n_beats, 9): all three points of the wave lie on samples that were recorded."""
+    at = np.nan_to_num(np.round(points), nan=-1.0).astype(np.int64)
+    inside = (at >= 0) & (at < finite.shape[1])
+    rows = np.arange(len(points))[:, None, None]
+    good = inside & finite[rows, np.clip(at, 0, finite.shape[1] - 1)]
+    whole = good.reshape(*good.shape[:-1], network.KINDS, 3).all(axis=-1)
+    return np.asarray(whole.repeat(3, axis=-1))

@@ -48,8 +48,6 @@ MEASUREMENTS: tuple[str, ...] = (
 """Every id `measurements` answers for. Suffix: f Fridericia, b Bazett, fr Framingham, h Hodges."""
 
 _FEWEST_BEATS = 3
-_P_STEADY = 0.75
-"""Share of beats that must show the P wave for there to be one: f waves do not come back in step."""
 _AXIS_UV = 100.0
 """Net I and aVF together below which a QRS axis means nothing."""
 _SMALL_AXIS_UV = 30.0
@@ -103,35 +101,6 @@ def corrected(qt_ms: float, rr_s: float) -> dict[str, float]:
         "qtcfr_ms": round(qt_ms + 154 * (1 - rr_s), 1),
         "qtch_ms": round(qt_ms + 1.75 * (60 / rr_s - 60), 1),
     }
-
-
-def steady(
-    clean: Array, r_peaks: beats.Beats, usual: beats.Representative, found: Boundaries, rate_hz: float
-) -> Boundaries:
-    """The boundaries, without P unless each beat shows the P wave of the representative one."""
-    if found.p_on is None or found.p_off is None:
-        return found
-    margin = 0.02 * rate_hz
-    first, last = round(found.p_on - margin), round(found.p_off + margin)
-    without = found._replace(p_on=None, p_off=None)
-    if first < 0:
-        return without
-    filled = np.nan_to_num(clean)
-    ramp = np.linspace(0, 1, last - first)
-
-    def level(piece: Array) -> Array:
-        return piece - piece[:, :1] * (1 - ramp) - piece[:, -1:] * ramp
-
-    pattern = level(usual.beat[:, first:last])
-    power = float((pattern * pattern).sum())
-    shares = []
-    for r in r_peaks[usual.members].tolist():
-        start = r - usual.r_index + first
-        if start >= 0 and start + last - first <= filled.shape[1]:
-            shares.append(float((level(filled[:, start : start + last - first]) * pattern).sum()) / power)
-    share = np.array(shares)
-    shown = share.size >= _FEWEST_BEATS and np.mean((share > 0.4) & (share < 1.8)) >= _P_STEADY
-    return found if shown else without
 
 
 def _intervals(found: Boundaries, rate_hz: float, rr_s: float) -> dict[str, float | None]:

@@ -100,13 +100,7 @@ def judged(data: Array, rate_hz: float, verdict: quality.Quality, person: Person
     usual = _usual(clean, rows, rate_hz, r_peaks, classes)
     boundaries = delineate.Boundaries()
     if usual is not None:
-        boundaries = measure.steady(
-            clean[rows],
-            r_peaks,
-            usual._replace(beat=usual.beat[rows]),
-            delineate.delineate(usual.beat[rows], usual.r_index, rate_hz, usual.rr_s),
-            rate_hz,
-        )
+        boundaries = delineate.usual_boundaries(waves.together, r_peaks, usual, rate_hz)
     return Study(
         samples=data,
         rate_hz=rate_hz,
@@ -119,7 +113,7 @@ def judged(data: Array, rate_hz: float, verdict: quality.Quality, person: Person
         usual=usual,
         boundaries=boundaries,
         measurements=measure.measurements(r_peaks, rate_hz, usual, boundaries),
-        per_lead=amplitudes.per_lead(usual, boundaries, rate_hz),
+        per_lead=amplitudes.per_lead(usual, boundaries, waves, rate_hz),
         person=person,
     )
 
