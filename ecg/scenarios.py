@@ -196,7 +196,7 @@ def _dissociated(shape: Shape, atrial_rate: float) -> Make:
 
     def make(seconds: float, heart_rate: float, rng: Random) -> Rhythm:
         base = _sinus(seconds, heart_rate, rng, shape)
-        p_at_s = _steady(seconds, 60.0 / (atrial_rate * rng.uniform(0.92, 1.08)), rng)
+        p_at_s = _steady(seconds, 60.0 / (atrial_rate * rng.uniform(0.94, 1.06)), rng)
         return replace(base, p_at_s=p_at_s)
 
     return make
@@ -360,7 +360,7 @@ SCENARIOS: dict[str, Scenario] = {
     "av_block_2_mobitz_2": Scenario(_dropping((20.0, 20.0, 20.0, None)), 84.0, ("av_block_2_mobitz_2",), 1),
     "av_block_2_1": Scenario(_dropping((30.0, None)), 84.0, ("av_block_2_1",), 1),
     "av_block_high_grade": Scenario(_dropping((30.0, None, None)), 96.0, ("av_block_high_grade",), 0),
-    "av_block_3": Scenario(_dissociated(FIBRILLATING, 84.0), 41.0, ("av_block_3",), 0),
+    "av_block_3": Scenario(_dissociated(FIBRILLATING, 96.0), 41.0, ("av_block_3",), 0),
     "av_block_3_wide": Scenario(_dissociated(shapes.ESCAPE, 88.0), 32.0, ("av_block_3",), 0),
     "anterior_stemi": Scenario(
         _all(shapes.ANTERIOR_STEMI, (0.8, 1.6)), 84.0, ("mi_anterior_acute", "sinus_rhythm"), 0
