@@ -9,12 +9,12 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg import changes, delineate, filters, foreign, quality, study
+from ecg import changes, delineate, filters, foreign, morphology, quality, rhythm, study, triage
 from ecg.foreign import Foreign
 from ecg.leads import BOX_LEADS, LEADS, derive
 from ecg.study import Finding, Person, Study
@@ -48,8 +48,8 @@ class Stretch(NamedTuple):
     per_lead: dict[str, dict[str, float | None]]
     findings: tuple[Finding, ...]
     """Their samples count from the record's start."""
-    verdict: Any | None
-    """How pressing; None without twelve leads."""
+    verdict: triage.Verdict
+    """How pressing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,12 +229,15 @@ def _joined(waves: Sequence[delineate.Waves]) -> delineate.Waves:
     return delineate.Waves(*(np.concatenate(points) for points in zip(*waves, strict=True)))
 
 
-def speak(one: Study, person: Person, *, twelve: bool) -> tuple[tuple[Finding, ...], Any | None]:
+def speak(one: Study, person: Person, *, twelve: bool) -> tuple[tuple[Finding, ...], triage.Verdict]:
     """Every statement the rules make of a study, and how pressing it is.
 
     The shape of one channel is no shape of a heart: without twelve leads only the rhythm is spoken of.
     """
-    return (), None
+    said = rhythm.statements(one, person)
+    if twelve:
+        said = [*said, *morphology.statements(one, person, said)]
+    return tuple(said), triage.judge(one, said, person)
 
 
 def _stretch(one: Study, judged: quality.Quality, twelve: bool, start: int, person: Person) -> Stretch:

@@ -49,7 +49,8 @@ def _of_set(examined: Sequence[Examined]) -> dict[str, Any]:
     if any(one.together for one in examined):
         out["together"] = _points(lambda name: (one.together.get(name) for one in examined), EDGES)
     if any(one.either for one in examined):
-        out["either"] = _points(lambda name: (one.either.get(name) for one in examined))
+        either = _points(lambda name: (one.either.get(name) for one in examined))
+        out["either"] = {k: v | {"ppv_percent": None, "f1_percent": None} for k, v in either.items()}
     if invented := [one.invented_p for one in examined if one.invented_p is not None]:
         marked, of = sum(a for a, _ in invented), sum(b for _, b in invented)
         out["invented_p"] = {"records": len(invented), "share": _share(scoring.share(marked, of))}
@@ -172,8 +173,8 @@ def _af(examined: Sequence[Examined]) -> dict[str, Any]:
 def _triage(examined: Sequence[Examined]) -> dict[str, Any]:
     """Alarms (level 0) on records that must raise one, and on all others."""
     rows = [(one, one.labels.critical) for one in examined if one.labels is not None]
-    critical = [one for one, must in rows if must]
-    others = [one for one, must in rows if not must]
+    critical = [one for one, must in rows if must is True]
+    others = [one for one, must in rows if must is False]
     levels = ("0", "1", "2", "3", "none")
 
     def counted(of: Sequence[Examined]) -> dict[str, int]:
@@ -184,6 +185,7 @@ def _triage(examined: Sequence[Examined]) -> dict[str, Any]:
         "sensitivity": _share(scoring.share(sum(one.level == 0 for one in critical), len(critical))),
         "false_alarms": _share(scoring.share(sum(one.level == 0 for one in others), len(others))),
         "levels": {"critical": counted(critical), "others": counted(others)},
+        "undecided": [one.name for one, must in rows if must is None],
         "missed": [one.name for one in critical if one.level != 0],
         "false": [one.name for one in others if one.level == 0],
     }

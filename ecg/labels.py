@@ -157,7 +157,7 @@ FAMILIES: tuple[Family, ...] = (
 )
 
 CRITICAL = ("ventricular_tachycardia", "ventricular_fibrillation", "mi_acute", "av_block_3")
-"""Families whose label makes a record one that must raise an alarm; a pacemaker takes AV block off."""
+"""Families whose label makes a record one that must raise an alarm (spec-clinical 5.4)."""
 NO_P = ("atrial_fibrillation", "atrial_flutter", "paced_rhythm")
 """Families in whose records no P wave should be marked: fibrillation, flutter; and paced strips, as LUDB's
 readers marked them."""
@@ -170,12 +170,13 @@ class Labels(NamedTuple):
     families: frozenset[str]
 
     @property
-    def critical(self) -> bool:
-        """Must this record raise an alarm?"""
-        return any(
-            name in self.families and not (name == "av_block_3" and "paced_rhythm" in self.families)
-            for name in CRITICAL
-        )
+    def critical(self) -> bool | None:
+        """Must this record raise an alarm? None: complete AV block under a pacemaker, where it depends on
+        whether the block was known before."""
+        known = self.families & frozenset(CRITICAL)
+        if known == {"av_block_3"} and "paced_rhythm" in self.families:
+            return None
+        return bool(known)
 
 
 def labels(comments: Sequence[str]) -> Labels | None:

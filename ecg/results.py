@@ -27,6 +27,8 @@ BEATS, TOGETHER, LEAD = "mtb", "mtg", "mt_"
 _EMPTY = b"\0\0"
 """An annotation file in which nothing is marked: only its end mark."""
 _WAVES = (("p", "p"), ("qrs", "N"), ("t", "t"))
+_NOT_JUDGED = 4
+"""Level None sorts behind every level."""
 _WORST_LAST = ("diagnostic", "rhythm_only", "repeat")
 
 
@@ -181,7 +183,6 @@ def summary(found: Annotated) -> dict[str, Any]:
 
 def _of_all(found: Annotated, strips: Sequence[dict[str, Any]]) -> dict[str, Any]:
     words = Counter(strip["quality"]["verdict"] for strip in strips)
-    pressing = [s for s in strips if s["triage"] is not None and s["triage"]["level"] is not None]
     leads = strips[0]["per_lead"]
     return {
         "start": 0,
@@ -194,7 +195,9 @@ def _of_all(found: Annotated, strips: Sequence[dict[str, Any]]) -> dict[str, Any
         "measurements": _median([s["measurements"] for s in strips]),
         "per_lead": {lead: _median([s["per_lead"][lead] for s in strips]) for lead in leads},
         "statements": [statement for s in strips for statement in s["statements"]],
-        "triage": min((s["triage"] for s in pressing), key=lambda t: t["level"], default=None),
+        "triage": min(
+            (s["triage"] for s in strips), key=lambda t: _NOT_JUDGED if t["level"] is None else t["level"]
+        ),
     }
 
 
@@ -223,6 +226,19 @@ def _strip(strip: Stretch) -> dict[str, Any]:
         },
         "measurements": strip.measurements,
         "per_lead": strip.per_lead,
-        "statements": [finding._asdict() for finding in strip.findings],
-        "triage": None if strip.verdict is None else strip.verdict._asdict(),
+        "statements": [_plain(finding) for finding in strip.findings],
+        "triage": _plain(strip.verdict),
     }
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can hold: named tuples by their names, numbers as Python's, what is no number as None."""
+    if hasattr(value, "_asdict"):
+        return {name: _plain(part) for name, part in value._asdict().items()}
+    if isinstance(value, Mapping):
+        return {str(name): _plain(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -290,7 +290,8 @@ def _of_all(figures: Mapping[str, Any]) -> Iterator[Table]:
         yield Table(
             "Triage on labelled records: alarms are level 0",
             "Must raise one: labels of ventricular tachycardia or fibrillation, acute infarction, complete AV"
-            " block without a pacemaker. Among the others may be critical findings that no label names.",
+            " block. Among the others may be critical findings that no label names. Left out is block under a"
+            f" pacemaker, since nobody says if it was known: {', '.join(triage['undecided']) or 'none'}.",
             ("", "records", "alarms", "% with 95 % interval", "which"),
             (
                 _share_row("must raise one", triage["sensitivity"], triage["missed"], "missed: "),

@@ -278,5 +278,4 @@ def rehearse(seeds: Sequence[int], names: Iterable[str] = tuple(SCENARIOS)) -> I
         for seed in seeds:
             heart = simulate(name, _STRIP_S, 500.0, seed=seed)
             findings, verdict = speak(study(heart.samples, heart.rate_hz), Person(), twelve=True)
-            level = None if verdict is None else verdict.level
-            yield Rehearsed(name, scenario.level, frozenset(f.code for f in findings), level)
+            yield Rehearsed(name, scenario.level, frozenset(f.code for f in findings), verdict.level)

@@ -124,12 +124,14 @@ def _examined() -> dict[str, list[validate.Examined]]:
     point = PointScore(9, 1, 2, np.array([-4.0, 4.0, 10.0]))
     sinus = validate.labels.Labels("snomed", frozenset({"sinus_bradycardia"}))
     deadly = validate.labels.Labels("snomed", frozenset({"ventricular_tachycardia", "atrial_fibrillation"}))
+    undecided = validate.labels.Labels("snomed", frozenset({"av_block_3", "paced_rhythm"}))
     return {
         "first": [
             validate.Examined("a", 1800.0, beats=beats, later=beats, labels=sinus, level=0, said=frozenset()),
             validate.Examined("b", 1800.0, beats=paced, paced=True, labels=deadly, level=0,
                               said=frozenset({"atrial_fibrillation", "sinus_bradycardia"})),
             validate.Examined("c", 10.0, labels=deadly, level=1),
+            validate.Examined("e", 10.0, labels=undecided, level=0),
         ],
         "second": [
             validate.Examined(
@@ -149,10 +151,11 @@ def test_figures_add_up() -> None:
     assert first["beats"]["classes"]["V"]["se_percent"] == 100.0
     assert first["beats"]["classes"]["records"] == 1
     assert first["statements"]["sinus_bradycardia"]["sensitivity"]["part"] == 0
-    assert first["statements"]["sinus_bradycardia"]["specificity"]["percent"] == 50.0
+    assert first["statements"]["sinus_bradycardia"]["specificity"]["percent"] == pytest.approx(66.67)
     assert summed["af"]["missed"] == ["c"]
     assert summed["triage"]["missed"] == ["c"]
     assert summed["triage"]["false"] == ["a"]
+    assert summed["triage"]["undecided"] == ["e"]
     assert summed["triage"]["levels"]["critical"] == {"0": 1, "1": 1, "2": 0, "3": 0, "none": 0}
     assert second["boundaries"]["all"]["p_on"]["reference"] == 20
     assert second["boundaries"]["II"]["p_on"]["mean"] == pytest.approx(3.33)
