@@ -7,10 +7,11 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ecg import annotate, charts, document, figures, foreign, plot, record, results, tables, validate
+from ecg import annotate, charts, document, figures, foreign, plot, record, results, tables, unseen, validate
 from ecg.scoring import matched
 from ecg.study import Person
 
@@ -92,6 +93,11 @@ def _validate(options: argparse.Namespace) -> int:
     """Hold every annotated record against its references; 1 if one could not be read or none has any."""
     examined: dict[str, list[validate.Examined]] = {}
     broken: dict[str, str] = {}
+    try:
+        known = unseen.folds(options.wave_folds) if options.wave_folds else {}
+    except record.RecordError as error:
+        _say(str(error))
+        return 1
     for name, paths in _sets(options.folders).items():
         with foreign.headers(paths) as headers:
             for item in headers:
@@ -102,7 +108,9 @@ def _validate(options: argparse.Namespace) -> int:
                     of = foreign.look(item)
                     if not validate.has_reference(of):
                         continue
-                    examined.setdefault(name, []).append(validate.examine(of))
+                    with unseen.read_unseen(known, title) as held_out:
+                        one = validate.examine(of)
+                    examined.setdefault(name, []).append(replace(one, held_out=held_out))
                 except _CANNOT as error:
                     broken[title] = str(error)
                     _say(f"{title}: {error}")
@@ -176,6 +184,12 @@ def _parser() -> argparse.ArgumentParser:
     three.add_argument("--text", type=Path, metavar="FILE", help="the tables; printed if no file is named")
     three.add_argument("--picture", type=Path, metavar="FILE.svg", help="the figures drawn")
     three.add_argument("--report", type=Path, metavar="FILE.md", help="the tables as a document")
+    three.add_argument(
+        "--wave-folds",
+        type=Path,
+        metavar="DIR",
+        help="read boundaries with the weights that did not learn from the record (train_waves.py --fold)",
+    )
     three.add_argument(
         "--seeds", type=int, default=3, metavar="N", help="strips of each scenario of the simulated heart"
     )

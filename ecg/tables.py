@@ -47,8 +47,8 @@ def tables(figures: Mapping[str, Any]) -> Iterator[Table]:
     sets: Mapping[str, Mapping[str, Any]] = figures["sets"]
     yield Table(
         "Records",
-        "",
-        ("set", "records", "minutes", "beats", "boundaries", "labels"),
+        "Held out: records whose boundaries were read with weights that had not learned from them.",
+        ("set", "records", "minutes", "beats", "boundaries", "labels", "held out"),
         tuple(
             (
                 name,
@@ -57,6 +57,7 @@ def tables(figures: Mapping[str, Any]) -> Iterator[Table]:
                 _yes("beats" in own),
                 _yes("boundaries" in own or "either" in own),
                 _yes("statements" in own),
+                str(own["held_out"]),
             )
             for name, own in sets.items()
         ),
