@@ -85,6 +85,11 @@ def _af(seconds: float, heart_rate: float, rng: Random) -> Rhythm:
     return Rhythm(at_s, (FIBRILLATING,) * len(at_s), background=_fibrillation)
 
 
+def _af_fast(seconds: float, heart_rate: float, rng: Random) -> Rhythm:
+    at_s = _irregular(seconds, heart_rate, rng, 0.22, 0.18)
+    return Rhythm(at_s, (replace(FIBRILLATING, t_ms=110.0),) * len(at_s), background=_fibrillation)
+
+
 def _af_preexcited(seconds: float, heart_rate: float, rng: Random) -> Rhythm:
     """Fast, irregular, each beat with another share of pre-excitation; intervals down to 200 ms."""
     at_s = _irregular(seconds, heart_rate, rng, 0.2, 0.22)
@@ -346,7 +351,7 @@ SCENARIOS: dict[str, Scenario] = {
     "flutter_2to1": Scenario(_flutter((2,)), 145.0, ("atrial_flutter",), 1),
     "flutter_4to1": Scenario(_flutter((4,)), 73.0, ("atrial_flutter",)),
     "flutter_varying": Scenario(_flutter((2, 3, 4, 4, 3)), 90.0, ("atrial_flutter",)),
-    "af_fast": Scenario(_af, 190.0, ("atrial_fibrillation",), 0),
+    "af_fast": Scenario(_af_fast, 205.0, ("atrial_fibrillation",), 0),
     "af_preexcited": Scenario(
         _af_preexcited, 205.0, ("atrial_fibrillation_preexcited", "atrial_fibrillation"), 0
     ),

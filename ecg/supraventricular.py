@@ -205,7 +205,8 @@ def _block(seen: Strip) -> Finding | None:
     return Finding(code, f"av.{found.kind}", seen.leads, numbers, start, end)
 
 
-def _limits(person: Person) -> tuple[float, float]:
+def limits(person: Person) -> tuple[float, float]:
+    """Heart rate below which it is slow, above which it is fast, by age."""
     age = person.age_years
     if age is not None:
         for younger, slow, fast in _CHILD:
@@ -230,7 +231,7 @@ def _fast_without_p(seen: Strip, person: Person) -> bool:
 def _sinus(seen: Strip, person: Person, atrial_rate: float | None = None) -> list[Finding]:
     """Sinus rhythm by its rate and its steadiness."""
     rate = seen.usual_rate if atrial_rate is None else atrial_rate
-    slow, fast = _limits(person)
+    slow, fast = limits(person)
     numbers = _rate(seen) | {"p_coherence": round(seen.atrial.coherence, 2)}
     if atrial_rate is not None:
         numbers["atrial_rate_per_min"] = round(atrial_rate, 0)

@@ -8,13 +8,16 @@ from collections.abc import Collection, Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
+from ecg.complex import ADULT_YEARS
 from ecg.profiles import NEARLY_NORMAL, OURS, PROFILES, URGENT, Criterion, Level, Profile
 from ecg.study import Finding, Person, Study
+from ecg.supraventricular import limits
 
 _FEVERISH = 150.0
 _SLOW = 50.0
 """Mean rates that are alerts of their own (spec-clinical 5.2)."""
 _FAST_ALERT = 120.0
+_CHILD_MARGIN = 0.2
 _SBP_MMHG, _SPO2_PERCENT = 90.0, 90.0
 """Shock and want of oxygen (spec-clinical 5.5)."""
 _ESCALATING = ("chest_pain", "syncope", "dyspnoea")
@@ -64,7 +67,7 @@ def judge(
     """
     chosen = PROFILES[profile] if isinstance(profile, str) else profile
     said = [_enriched(finding) for finding in findings]
-    said += rates(study, said)
+    said += rates(study, said, person)
     codes = {finding.code for finding in said}
     escalators = _escalators(symptoms, vitals or {})
     reasons: list[Reason] = []
@@ -89,18 +92,24 @@ def judge(
     return Verdict(level, repeat, tuple(reasons), tuple(escalators), longer, f"{chosen.id} {chosen.version}")
 
 
-def rates(study: Study, said: Collection[Finding] = ()) -> list[Finding]:
+def rates(study: Study, said: Collection[Finding] = (), person: Person | None = None) -> list[Finding]:
     """The mean rate as a finding of its own where it is an alert (spec-clinical 5.2) or worse.
 
-    A rhythm that speaks of its rate for itself, fast, is not told twice.
+    A rhythm that speaks of its rate for itself, fast, is not told twice. In a child the alert begins a fifth
+    outside the limits of its age.
     """
     rate = study.measurements.get("heart_rate")
     if rate is None or study.quality.verdict == "repeat":
         return []
     numbers = {"rate_per_min": float(rate)}
-    if rate <= _SLOW:
+    slowest, fastest = _SLOW, _FAST_ALERT
+    person = person or study.person or Person()
+    if person.age_years is not None and person.age_years < ADULT_YEARS:
+        slow, fast = limits(person)
+        slowest, fastest = (1 - _CHILD_MARGIN) * slow, (1 + _CHILD_MARGIN) * fast
+    if rate <= slowest:
         return [Finding("heart_rate_low", "rate.mean", (), numbers)]
-    if rate >= _FAST_ALERT and not any(f.code in _FAST_RHYTHMS and f.start is None for f in said):
+    if rate >= fastest and not any(f.code in _FAST_RHYTHMS and f.start is None for f in said):
         return [Finding("heart_rate_high", "rate.mean", (), numbers)]
     return []
 
