@@ -11,6 +11,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.orm import ORMExecuteState
 from sqlmodel import Session
 
 _logger = logging.getLogger(__name__)
@@ -49,6 +50,17 @@ def _begin_sqlite(connection: Connection) -> None:
     # with "database is locked" however long it would have waited.
     read_only = connection.get_execution_options().get(_READ_ONLY, False)
     connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+@event.listens_for(Session, "do_orm_execute")
+def _locked_rows_are_fresh(state: ORMExecuteState) -> None:
+    """A row that is locked is also read anew.
+
+    SQLAlchemy keeps the values of an object it has already loaded; whoever locked the row and then decided
+    by them would decide by what it was before somebody else's commit.
+    """
+    if state.is_select and getattr(state.statement, "_for_update_arg", None) is not None:
+        state.update_execution_options(populate_existing=True)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, text
-from sqlmodel import select
+from sqlmodel import Session, select
 
 from hub import db, domain
 from hub.domain import Organisation
@@ -54,6 +54,21 @@ def test_a_transaction_is_kept_when_the_block_ends_and_undone_when_it_raises(eng
         add_and_fail()
     with db.reading(engine) as session:
         assert list(session.exec(select(Organisation.id))) == ["A"]
+
+
+def test_a_locked_row_is_read_anew_and_loses_no_change_of_its_own(engine: Engine) -> None:
+    with db.transaction(engine) as session:
+        session.add(Organisation(id="V1", name="一", kind="village_clinic"))
+    with Session(engine) as mine:
+        held = mine.get_one(Organisation, "V1")
+        if engine.dialect.name == "postgresql":  # SQLite lets nobody write between a read and a write
+            with db.transaction(engine) as other:
+                other.get_one(Organisation, "V1").name = "二"
+            assert held.name == "一", "as it was read"
+            assert mine.get(Organisation, "V1", with_for_update=True) is held
+            assert held.name == "二"
+        held.name = "三"
+        assert mine.exec(select(Organisation).with_for_update()).one().name == "三"
 
 
 def test_reading_leaves_nothing_behind(engine: Engine) -> None:

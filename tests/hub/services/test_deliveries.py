@@ -78,3 +78,25 @@ def test_numbers_are_never_used_twice(county: Engine) -> None:
         session.delete(last)
     with db.transaction(county) as session:
         assert (_owe(session).id or 0) > (last.id or 0)
+
+
+def test_a_receipt_that_overtakes_the_worker_s_note_stands(county: Engine) -> None:
+    """The station may confirm before the worker has noted that it sent: confirmed stays confirmed."""
+    with db.transaction(county) as session:
+        row = _owe(session)
+        assert row.id is not None
+        assert row.mid is not None
+        deliveries.take(session, "station", now_ns=NOW_NS, limit=9)
+    with db.reading(county) as noting:
+        # The worker has read the row; the receipt is committed; then the worker writes what it knows.
+        held = noting.get_one(Delivery, row.id)
+        assert held.status == "queued"
+        with db.transaction(county) as receiving:
+            assert deliveries.confirm(
+                receiving, row.mid, row.sha256[:8], receiver_id="MT-0001", now_ns=NOW_NS
+            )
+        if county.dialect.name == "postgresql":  # SQLite lets nobody write between a read and a write
+            deliveries.mark_sent(noting, row.id, now_ns=NOW_NS, next_try_ns=NOW_NS + 10)
+            noting.commit()
+    with db.reading(county) as session:
+        assert session.get_one(Delivery, row.id).status == "confirmed"
