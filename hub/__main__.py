@@ -148,7 +148,7 @@ async def _beat(names: list[str], engine: Engine, clock: Clock) -> None:
 
     while True:
         try:
-            await asyncio.to_thread(once)
+            await db.in_thread(once)
         except SQLAlchemyError as error:
             _logger.warning("the database does not take the heartbeat (%s)", type(error).__name__)
         await asyncio.sleep(BEAT_EVERY_S)

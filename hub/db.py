@@ -1,10 +1,11 @@
 """The engine, and transaction(): the only commit in the hub, always before the answer."""
 
+import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from alembic import command
 from alembic.config import Config
@@ -17,6 +18,9 @@ from sqlmodel import Session
 _logger = logging.getLogger(__name__)
 _BUSY_TIMEOUT_MS = 15_000
 _READ_ONLY = "maitong_read_only"
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def open_engine(url: str) -> Engine:
@@ -76,6 +80,21 @@ def reading(engine: Engine) -> Iterator[Session]:
     """A session that only reads and leaves nothing behind; it does not wait for writers."""
     with Session(engine.execution_options(**{_READ_ONLY: True}), expire_on_commit=False) as session:
         yield session
+
+
+async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """The result of `work` in a thread of its own; who is cancelled meanwhile first waits for its end.
+
+    A thread cannot be stopped. Left behind, it would hold a connection while the engine is being disposed
+    of, and commit what nobody hears of any more.
+    """
+    running = asyncio.get_running_loop().run_in_executor(None, lambda: work(*args, **kwargs))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running])
+        running.exception()  # seen: nobody is left to hear of it
+        raise
 
 
 def _alembic(url: str = "") -> Config:

@@ -62,7 +62,7 @@ async def _repeat(name: str, timer: Timer, engine: Engine, clock: Clock, notices
     failed = False
     while True:
         try:
-            for kind, id_ in await asyncio.to_thread(_once, timer, engine, clock.wall_ns()):
+            for kind, id_ in await db.in_thread(_once, timer, engine, clock.wall_ns()):
                 notices.publish(kind, id_)
             failed = False
         except SQLAlchemyError as error:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import aiomqtt
 from sqlalchemy import Engine
 
+from hub import db
 from hub.clock import Clock
 from hub.config import Broker, Settings
 from hub.ingest.intake import DATABASE_AWAY, Incoming, Outcome, take
@@ -105,7 +106,7 @@ class Consumer:
         failures = 0
         while True:
             try:
-                return await asyncio.to_thread(take, self._engine, incoming, now_ns=self._clock.wall_ns())
+                return await db.in_thread(take, self._engine, incoming, now_ns=self._clock.wall_ns())
             except DATABASE_AWAY as error:
                 if failures == 0:
                     _logger.error("ingest: the database is away (%s)", type(error).__name__)  # noqa: TRY400

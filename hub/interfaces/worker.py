@@ -59,14 +59,14 @@ async def _keep_draining(
 async def drain(kind: str, link: Link, engine: Engine, clock: Clock, woken: Subscription) -> None:
     """Send what is due, sleep until something is, for ever. Raises LinkGone or a database error."""
     while True:
-        batch = await asyncio.to_thread(_take, engine, kind, clock.wall_ns())
+        batch = await db.in_thread(_take, engine, kind, clock.wall_ns())
         for i, delivery in enumerate(batch):
             try:
                 outcome = await link.send(delivery)
             except LinkGone:
-                await asyncio.to_thread(_put_back, engine, [d.id for d in batch[i:]])
+                await db.in_thread(_put_back, engine, [d.id for d in batch[i:]])
                 raise
-            await asyncio.to_thread(_note, engine, delivery.id, outcome, clock.wall_ns())
+            await db.in_thread(_note, engine, delivery.id, outcome, clock.wall_ns())
         if not batch:
             await woken.wait(POLL_S)
 

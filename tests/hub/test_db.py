@@ -1,5 +1,6 @@
 """The engine, the one commit, and the migrations, on both databases."""
 
+import asyncio
 import re
 import threading
 from pathlib import Path
@@ -116,3 +117,31 @@ def test_nobody_commits_but_the_transaction() -> None:
         if file != HUB / "db.py" and re.search(r"\.commit\(", file.read_text(encoding="utf-8"))
     ]
     assert offenders == []
+
+
+async def test_who_is_cancelled_waits_for_the_work_under_way() -> None:
+    begun, go_on, done = asyncio.Event(), threading.Event(), []
+    loop = asyncio.get_running_loop()
+
+    def work(word: str) -> str:
+        loop.call_soon_threadsafe(begun.set)
+        assert go_on.wait(10)
+        done.append(word)
+        return word
+
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(db.in_thread(work, "committed"))
+        await begun.wait()
+        task.cancel()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert not task.done()
+        go_on.set()
+    assert task.cancelled()
+    assert done == ["committed"]
+
+
+async def test_work_in_a_thread_gives_its_result_or_its_error() -> None:
+    assert await db.in_thread(int, "12") == 12
+    with pytest.raises(ValueError, match="invalid literal"):
+        await db.in_thread(int, "twelve")
