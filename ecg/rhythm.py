@@ -124,5 +124,5 @@ def leader(seen: Strip, person: Person) -> list[Finding]:
         return [paced, *ectopy.pacing(seen), *supraventricular.under_pacing(seen)]
     broad = tachycardia.broad(seen)
     if broad:
-        return broad
+        return broad + supraventricular.above_escape(seen)
     return supraventricular.leader(seen, person)

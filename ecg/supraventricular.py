@@ -18,6 +18,10 @@ electrocardiogram", Eur Heart J 2001: 2nd and 98th centiles, rounded."""
 _SWING_S, _SWING = 0.12, 0.22
 """Range of sinus RR from which it is arrhythmia: 0.12 s (Chinese practice), and so much of the mean, since
 readers of the development records call less a sinus rhythm."""
+_SILENT, _WHOLE_CYCLE = 1.7, 0.1
+"""RR over the usual one that is no swing any more, and how near to a whole number of cycles a block keeps
+it."""
+_AFTER_T_S, _BEFORE_OWN_P_S = 0.55, 0.45
 _PAUSE = 1.6
 """An RR so much longer than the usual one is a pause, not a swing."""
 _COHERENT = 0.5
@@ -103,6 +107,12 @@ def under_pacing(seen: Strip) -> list[Finding]:
         return [_af(seen, "af.f_waves", {})]
     odds, numbers = fibrillation(seen)
     return [_af(seen, "af.irregular_no_p", numbers)] if odds > 0 else []
+
+
+def above_escape(seen: Strip) -> list[Finding]:
+    """Block of third degree over a slow ventricular rhythm; over a fast one dissociation means no block."""
+    apart = seen.conduction.kind == "dissociated" and seen.rate < _ESCAPE_FASTEST
+    return [_block_3(seen)] if apart else []
 
 
 def _rate(seen: Strip) -> dict[str, float]:
@@ -241,7 +251,27 @@ def _sinus(seen: Strip, person: Person, atrial_rate: float | None = None) -> lis
         swing = _swing(seen)
         if swing is not None:
             out.append(Finding("sinus_arrhythmia", "sinus.swing", seen.leads, swing))
+        out += _silent_sinus(seen)
     return out
+
+
+def _silent_sinus(seen: Strip) -> list[Finding]:
+    """A gap in sinus rhythm without a P wave of its own: a whole number of cycles is a block, another an
+    arrest."""
+    usual = float(np.nanmedian(seen.rr_s))
+    p_s = seen.atrial.p_peaks / seen.study.rate_hz
+    for k, rr in enumerate(seen.rr_s.tolist()):
+        if not rr >= _SILENT * usual or seen.kinds[k] in "SV" or seen.kinds[k + 1] == "V":
+            continue
+        a, b = float(seen.r_s[k]), float(seen.r_s[k + 1])
+        if ((p_s > a + _AFTER_T_S) & (p_s < b - _BEFORE_OWN_P_S)).any():
+            continue
+        cycles = rr / usual
+        whole = abs(cycles - round(cycles)) <= _WHOLE_CYCLE and round(cycles) >= 2
+        code = "sinoatrial_block" if whole else "sinus_arrest"
+        numbers = {"rr_ms": round(rr * 1e3, 0), "usual_rr_ms": round(usual * 1e3, 0)}
+        return [Finding(code, "sinus.silent", seen.leads, numbers, seen.sample(a), seen.sample(b))]
+    return []
 
 
 def _swing(seen: Strip) -> dict[str, float] | None:
