@@ -26,7 +26,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-
 MISSING = -(2**31)
 """Count of a sample that never arrived; on disk the invalid value of the WFDB format."""
 
