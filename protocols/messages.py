@@ -87,6 +87,17 @@ class MachineStatement(Message):
 
     code: str
     evidence: str = Field(default="", max_length=500)
+    """Rule, leads and numbers in one line, as printed."""
+    rule: str = Field(default="", max_length=64)
+    """Which rule fired; stays the same between versions."""
+    leads: tuple[str, ...] = ()
+    numbers: dict[str, float] = Field(default_factory=dict)
+    """Name with its unit (`rr_ms`, `j_v2_mv`) → value."""
+    start: Count | None = None
+    end: Count | None = None
+    """Samples [start, end) it speaks of; None: all of the strip."""
+    level: Literal[0, 1, 2, 3] | None = None
+    """How pressing this one is; None: it does not raise the level."""
 
 
 class Analysis(Message):
@@ -101,7 +112,17 @@ class Analysis(Message):
     lead_quality: dict[str, str] = Field(default_factory=dict)
     """Lead → good, lead_off, muscle_noise, baseline_wander, mains_noise, saturated, flat."""
     level: Literal[0, 1, 2, 3] | None = None
-    """Triage: 0 critical … 3 normal; None: not judged."""
+    """Triage: 0 critical … 3 nothing found; None: not judged."""
+    escalated_by: tuple[str, ...] = ()
+    """Complaints and vital signs that raised the level by one."""
+    wants_longer: bool = False
+    """Ten seconds cannot show it: record 60 s."""
+    profile: str = Field(default="", max_length=64)
+    """Id and version of the critical-value profile the level follows."""
+    swaps: tuple[str, ...] = ()
+    """Electrodes that look exchanged (`RA/LA`), the likeliest first; empty: none found, or not judged."""
+    swaps_not_excluded: tuple[str, ...] = ()
+    """Exchanges that this recording cannot rule out."""
 
 
 class RecordingClosed(Message):
