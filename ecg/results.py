@@ -165,6 +165,7 @@ def summary(found: Annotated) -> dict[str, Any]:
         "seconds": round(of.seconds, 3),
         "leads": list(of.leads),
         "left_out": list(of.left_out),
+        "counts_taken_as_uv": of.rescaled,
         "person": found.person._asdict(),
         "beats": {
             "count": int(found.r_peaks.size),
