@@ -2,7 +2,8 @@
 
 `python -m edge_agent.analysis` reads one JSON line per job on stdin and answers with one on stdout; it is
 started when a capture begins (its imports are done by the capture's end) and leaves after two idle minutes.
-`Analyser` is the agent's side of that pipe. No patient data passes through it.
+`Analyser` is the agent's side of that pipe. Nothing that names a person passes through it: limits and triage
+ask for sex, age, complaint and history.
 
 A failing analysis never holds up the record: a job whose arithmetic fails is answered with the sealed files
 and the reason; a process that dies or hangs is tried once more with the sealing alone.
@@ -12,6 +13,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import math
 import os
 import select
 import sys
@@ -21,12 +23,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from edge_agent.errors import EdgeError
 
 if TYPE_CHECKING:
     from ecg.record import Recording
+    from ecg.study import Finding
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +63,10 @@ class Job:
     comments: tuple[str, ...] = ()
     """`name=value` lines for the header: which box, which sample; nothing about the patient."""
     electrodes_off: tuple[str, ...] = ()
+    sex: str | None = None
+    age_years: int | None = None
+    symptoms: tuple[str, ...] = ()
+    history: tuple[str, ...] = ()
     analyse: bool = True
 
 
@@ -207,7 +214,7 @@ def work(job: Job) -> dict[str, Any]:
     if job.analyse:
         try:
             blocks = _pictures(recording, out)
-            analysis = _analyse(recording, job.electrodes_off)
+            analysis = _analyse(recording, job)
         except (ValueError, ArithmeticError, LookupError, TypeError, RuntimeError) as failure:
             error = f"{type(failure).__name__} in the analysis"
             log.exception("analysis of %s failed", job.name)
@@ -236,21 +243,49 @@ def _pictures(recording: "Recording", out: Path) -> dict[str, Path]:
     return paths
 
 
-def _analyse(recording: "Recording", electrodes_off: Sequence[str]) -> dict[str, Any]:
-    from ecg import leads, measure, quality, triage
+def _analyse(recording: "Recording", job: Job) -> dict[str, Any]:
+    from ecg import electrodes, leads, morphology, rhythm, triage
+    from ecg.study import Person, study
     from ecg.version import VERSION
 
     twelve = leads.derive(recording.microvolts(), recording.leads)
-    judged = quality.assess(twelve, recording.rate_hz, leads.LEADS, electrodes_off)
-    measurements = measure.measure(twelve, recording.rate_hz, judged.usable)
-    level, statements = triage.triage(measurements, judged.verdict)
+    sex: Literal["male", "female"] | None = job.sex if job.sex in ("male", "female") else None  # type: ignore[assignment]
+    person = Person(sex, job.age_years)
+    seen = study(twelve, recording.rate_hz, job.electrodes_off, person)
+    found = rhythm.statements(seen, person)
+    found += morphology.statements(seen, person, found)
+    verdict = triage.judge(seen, found, person, job.symptoms, history=job.history)
+    swapped = electrodes.reversals(twelve, recording.rate_hz, leads.LEADS, seen.quality.usable)
+    levels = {reason.finding.code: reason.level for reason in reversed(verdict.reasons)}
+    said = {finding.code for finding in found}
+    found += [reason.finding for reason in verdict.reasons if reason.finding.code not in said]
     return {
         "version": VERSION,
-        "measurements": measurements,
-        "statements": [{"code": code, "evidence": evidence} for code, evidence in statements],
-        "quality": judged.verdict,
-        "quality_reasons": list(judged.reasons),
-        "lead_quality": dict(judged.per_lead),
+        "measurements": seen.measurements,
+        "statements": [_statement(finding, levels.get(finding.code)) for finding in found],
+        "quality": seen.quality.verdict,
+        "quality_reasons": list(seen.quality.reasons),
+        "lead_quality": dict(seen.quality.per_lead),
+        "level": verdict.level,
+        "escalated_by": list(verdict.escalated_by),
+        "wants_longer": verdict.wants_longer,
+        "profile": verdict.profile,
+        "swaps": list(swapped.found),
+        "swaps_not_excluded": list(swapped.not_excludable) if swapped.judged else [],
+    }
+
+
+def _statement(finding: "Finding", level: int | None) -> dict[str, Any]:
+    numbers = {name: float(value) for name, value in finding.numbers.items() if math.isfinite(value)}
+    words = [finding.rule, *finding.leads, *(f"{name} {value:g}" for name, value in numbers.items())]
+    return {
+        "code": finding.code,
+        "evidence": " · ".join(words)[:500],
+        "rule": finding.rule,
+        "leads": list(finding.leads),
+        "numbers": numbers,
+        "start": None if finding.start is None else int(finding.start),
+        "end": None if finding.end is None else int(finding.end),
         "level": level,
     }
 
@@ -277,7 +312,7 @@ def _answer(line: bytes) -> dict[str, Any]:
     from ecg.record import RecordError
 
     fields = json.loads(line)
-    for name in ("leads", "comments", "electrodes_off"):
+    for name in ("leads", "comments", "electrodes_off", "symptoms", "history"):
         fields[name] = tuple(fields[name])
     job = Job(**fields)
     try:

@@ -17,7 +17,7 @@ from edge_agent.capture import spool
 from edge_agent.clock import Clock
 from edge_agent.errors import SealBroken, StoreError
 from edge_agent.outbox import Outbox
-from edge_agent.room import Exam, Room
+from edge_agent.room import Exam, Room, age_years
 from protocols.messages import Analysis, Complaint, Lane, RecordFile, Recording, RecordingClosed
 from protocols.patient import Patient
 
@@ -130,7 +130,7 @@ class Sealer:
         if exam is None:
             self._set_aside(folder)
             return
-        answer = await self._analyser.seal(_job(spooled))
+        answer = await self._analyser.seal(_job(spooled, exam))
         closed = _message(spooled, exam, answer)
         blocks = {band: path.read_bytes() for band, path in answer.blocks.items()}
         await self._room.keep_attempt(closed, blocks, self._clock.wall_ns())
@@ -162,7 +162,7 @@ class Sealer:
         return exam
 
 
-def _job(spooled: spool.Spooled) -> Job:
+def _job(spooled: spool.Spooled, exam: Exam) -> Job:
     meta = spooled.meta
     return Job(
         name=meta.recording_id,
@@ -179,6 +179,10 @@ def _job(spooled: spool.Spooled) -> Job:
             "filters=none",
         ),
         electrodes_off=spooled.electrodes_off,
+        sex=exam.patient.sex,
+        age_years=age_years(exam.patient, meta.started_ns),
+        symptoms=exam.complaint.symptoms,
+        history=exam.complaint.history,
     )
 
 
