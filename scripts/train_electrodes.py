@@ -2,6 +2,9 @@
 
 With --folds nothing is written: every Nth person is left out in turn, and what is then found in swaps made
 from that person's recording is printed. Recordings whose eight leads are not all usable are left out.
+
+LUDB's counts are microvolts and obey Einthoven; the gains in its headers differ from lead to lead and do not.
+It is taught from both, so that a box with a wrong gain in one lead is not taken for a swap; judged on counts.
 """
 
 import argparse
@@ -37,24 +40,33 @@ NAMES = ("none", *el.BY_SHAPE)
 MIX = np.stack([el.mixing(name) for name in NAMES])
 
 
-def people(folder: Path) -> dict[str, el.Moments]:
-    """Record → moments of its usual beat."""
-    found: dict[str, el.Moments] = {}
+def people(folder: Path) -> dict[str, list[el.Moments]]:
+    """Record → moments of its usual beat; of LUDB first by counts, then by header gains."""
+    found: dict[str, list[el.Moments]] = {}
     for archive in sorted(path for name in SETS for path in (folder / name).glob("*.tar.xz")):
         with tempfile.TemporaryDirectory() as scratch:
             record.unpack(archive, Path(scratch))
-            signals = wfdb.rdrecord(str(next(Path(scratch).rglob("*.hea")).with_suffix("")))
+            header = next(Path(scratch).rglob("*.hea")).with_suffix("")
+            signals = wfdb.rdrecord(str(header))
+            counts = wfdb.rdrecord(str(header), physical=False)
         n = round(SECONDS * signals.fs)
-        names = [name for name in signals.sig_name if canonical(name)]
-        rows = [signals.sig_name.index(name) for name in names]
-        twelve = derive(signals.p_signal.T[rows, :n] * 1000, names)
-        eight = twelve[[LEADS.index(name) for name in BOX_LEADS]]
-        if set(BOX_LEADS) - set(assess(eight, signals.fs, BOX_LEADS).usable):
-            continue
-        usual = beats.representative(eight, beats.detect(eight, signals.fs), signals.fs)
-        if usual is not None:
-            found[f"{archive.parent.name}/{archive.name.split('.')[0]}"] = el.moments(usual, signals.fs)
+        rows = [k for k, name in enumerate(signals.sig_name) if canonical(name)]
+        names = [signals.sig_name[k] for k in rows]
+        versions = [signals.p_signal.T[rows, :n] * 1000]
+        if archive.parent.name == "ludb":
+            versions.insert(0, counts.d_signal.T[rows, :n].astype(np.float64))
+        seen = [usual(derive(version, names), signals.fs) for version in versions]
+        if moments := [el.moments(one, signals.fs) for one in seen if one is not None]:
+            found[f"{archive.parent.name}/{archive.name.split('.')[0]}"] = moments
     return found
+
+
+def usual(twelve: Array, rate_hz: float) -> beats.Representative | None:
+    """The usual beat of the eight leads, if all of them may be measured."""
+    eight = twelve[[LEADS.index(name) for name in BOX_LEADS]]
+    if set(BOX_LEADS) - set(assess(eight, rate_hz, BOX_LEADS).usable):
+        return None
+    return beats.representative(eight, beats.detect(eight, rate_hz), rate_hz)
 
 
 def learn(group: Sequence[el.Moments]) -> el.Model:
@@ -84,7 +96,7 @@ def gains(group: Sequence[el.Moments], model: el.Model) -> Array:
 
 
 def weigh(gain: Array) -> Array:
-    """(2, 12) weights that name the true swap best (ridge logistic regression); none counts as much as all."""
+    """(2, 12) weights that name the true swap best (ridge logistic regression); none counts like all."""
     chest = np.array([name.startswith("V") for name in NAMES])
     supposed = [np.flatnonzero(~chest)[1:], np.flatnonzero(chest)]
     importance = np.ones(len(NAMES))
@@ -118,7 +130,8 @@ def scores(gain: Array, weights: Array) -> Array:
 
 def train(group: Sequence[el.Moments]) -> tuple[el.Model, Array]:
     """The model of all; and weights, from gains that were each computed without the person's own share."""
-    parts = [range(k, len(group), INNER) for k in range(INNER)]
+    # Neighbours may be one person's: parts are runs, not every INNERth.
+    parts = [range(k * len(group) // INNER, (k + 1) * len(group) // INNER) for k in range(INNER)]
     gain: list[Array] = []
     for part in parts:
         rest = [one for k, one in enumerate(group) if k not in part]
@@ -136,20 +149,20 @@ def main() -> None:
     if args.folds:
         validate(found, order, args.folds)
         return
-    model, weights = train([found[name] for name in order if name not in PACED])
+    model, weights = train([one for name in order if name not in PACED for one in found[name]])
     arrays = {name: values.astype(np.float32) for name, values in model._asdict().items()}
     np.savez_compressed(el.WEIGHTS, weights=weights, **arrays)
     print(f"{len(set(order) - set(PACED))} recordings, {el.WEIGHTS.stat().st_size} bytes")
 
 
-def validate(found: dict[str, el.Moments], order: list[str], folds: int) -> None:
+def validate(found: dict[str, list[el.Moments]], order: list[str], folds: int) -> None:
     """Print what is found in each person's swaps by what was learned from the others."""
     total: list[Array] = []
     tested: list[str] = []
     for fold in range(folds):
         held = order[fold::folds]
-        model, weights = train([found[name] for name in order if name not in (*held, *PACED)])
-        total.append(scores(gains([found[name] for name in held], model), weights))
+        model, weights = train([one for name in order if name not in (*held, *PACED) for one in found[name]])
+        total.append(scores(gains([found[name][0] for name in held], model), weights))
         tested += held
     score = np.concatenate(total)[:, :, 1:]
     limit = np.array([el.CHEST_FOUND if name.startswith("V") else el.LIMB_FOUND for name in NAMES[1:]])

@@ -27,8 +27,12 @@ RECORDS = (
 
 
 def _real(folder: Path, scratch: Path, name: str) -> np.ndarray:
+    """Ten seconds in microvolts. LUDB's are its counts: with the gains of its headers I + III is not II."""
     record.unpack(folder / f"{name}.tar.xz", scratch)
-    signals = wfdb.rdrecord(str(next(scratch.rglob(f"{name.split('/')[1]}.hea")).with_suffix("")))
+    header = str(next(scratch.rglob(f"{name.split('/')[1]}.hea")).with_suffix(""))
+    signals = wfdb.rdrecord(header, physical=not name.startswith("ludb"))
+    if name.startswith("ludb"):
+        return derive(signals.d_signal.T[:, :5000].astype(np.float64), signals.sig_name)
     return derive(signals.p_signal.T[:, :5000] * 1000, signals.sig_name)
 
 
@@ -83,7 +87,7 @@ def test_right_electrodes_are_left_alone(hearts: dict[str, np.ndarray]) -> None:
 @pytest.mark.parametrize("swap", [s for s in SWAPS if s not in NEVER_EXCLUDABLE])
 def test_swaps_are_found(hearts: dict[str, np.ndarray], swap: str) -> None:
     named = sum(swap in reversals(swapped(x, LEADS, swap), RATE, LEADS).found for x in hearts.values())
-    assert named >= {"V5/V6": 5, "V4/V5": 6, "V2/V3": 5}.get(swap, 7)
+    assert named >= {"V2/V3": 6}.get(swap, 7)
 
 
 def test_what_cannot_be_excluded_is_said(hearts: dict[str, np.ndarray]) -> None:
