@@ -344,7 +344,8 @@ def _inverted(seen: Strip) -> bool:
 def _substitute(seen: Strip) -> list[Finding]:
     """No P waves, steady beats: the AV junction or the ventricles lead; nothing is said where P may be
     unseen."""
-    if not _steady(seen) or seen.has_p or seen.study.quality.verdict != "diagnostic":
+    unknown = np.isnan(seen.atrial.coherence)
+    if unknown or not _steady(seen) or seen.has_p or seen.study.quality.verdict != "diagnostic":
         return []
     numbers = _rate(seen) | {"p_coherence": round(seen.atrial.coherence, 2)}
     if seen.wide and seen.rate <= _ESCAPE_FASTEST:

@@ -147,6 +147,27 @@ def test_wrong_gain_by_a_thousand_invents_no_arrest() -> None:
         assert not found & {"ventricular_fibrillation", "ventricular_tachycardia", "atrial_fibrillation"}
 
 
+@settings(max_examples=12, deadline=None)
+@given(
+    scenario=st.sampled_from(["sinus", "af", "pause", "av_block_3", "vt", "paced", "vf"]),
+    rate_hz=st.sampled_from([100.0, 250.0, 360.0, 500.0]),
+    seconds=st.sampled_from([0.5, 2.0, 5.0, 10.0]),
+    seed=st.integers(1, 10_000),
+)
+def test_holes_leave_known_numbers_and_places_inside(
+    scenario: str, rate_hz: float, seconds: float, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    samples = simulate(scenario, 10.0, rate_hz, seed=seed).samples[:, : int(seconds * rate_hz)].copy()
+    a, b = np.sort(rng.integers(0, samples.shape[1], 2))
+    samples[:, a:b] = np.nan
+    samples[rng.random(12) < 0.3] = np.nan
+    for finding in rhythm.statements(study.study(samples, rate_hz)):
+        assert all(np.isfinite(value) for value in finding.numbers.values())
+        assert finding.start is None or 0 <= finding.start <= samples.shape[1]
+        assert finding.end is None or finding.end <= samples.shape[1] + 0.2 * rate_hz
+
+
 @settings(max_examples=6, deadline=None)
 @given(seed=st.integers(1, 10_000), gain=st.floats(0.5, 2.0), offset=st.floats(-3000, 3000))
 def test_gain_and_offset_do_not_change_the_rhythm(seed: int, gain: float, offset: float) -> None:
