@@ -39,6 +39,9 @@ _WAVES_UV, _WAVES_OVER, _WAVES_EVEN = 18.0, 0.85, 0.30
 _FIRST_DEGREE_MS, _CHILD_FIRST_DEGREE_MS = 200.0, 180.0
 """PR above which AV block is of first degree (spec-clinical 5.2; for children Rijnbeek 2001, 98th
 centile)."""
+_P_TO_R_LONG_S = 0.25
+"""P peak to R where PR itself is not measured: half a P wave and the rise of R later than 0.2 s from onset to
+onset, and the error of both."""
 _SHORT_PR_MS = 120.0
 _JUNCTION = 60.0
 _IDIOVENTRICULAR = 50.0
@@ -309,6 +312,9 @@ def _from_above(seen: Strip, person: Person) -> list[Finding]:
     limit = _CHILD_FIRST_DEGREE_MS if child else _FIRST_DEGREE_MS
     if pr is not None and pr > limit:
         out.append(Finding("av_block_1", "av.pr_long", seen.leads, {"pr_ms": pr, "limit_ms": limit}))
+    elif pr is None and seen.conduction.kind == "one_to_one" and seen.conduction.pr_s > _P_TO_R_LONG_S:
+        numbers = {"p_to_r_ms": round(seen.conduction.pr_s * 1e3, 0)}
+        out.append(Finding("av_block_1", "av.p_to_r_long", seen.leads, numbers))
     early = seen.conduction.early_s
     if early and seen.conduction.kind == "one_to_one" and len(early) < 0.3 * len(seen.kinds):
         long = [at for at in early if _pause_follows(seen, at)]
