@@ -9,10 +9,9 @@ from npm import npm
 
 ROOT = Path(__file__).resolve().parent.parent
 # A file's tests share brokers, databases and running counties, so a file stays on one worker; the order is
-# kept because what takes longest comes first. Whole counties of processes on a busy machine now and then
-# miss a time limit: what fails is run once more and then named (R in the list at the end), never hidden.
+# kept because what takes longest comes first.
 PYTEST = [
-    *(sys.executable, "-m", "pytest", "-q", "-rR", "--reruns", "1"),
+    *(sys.executable, "-m", "pytest", "-q"),
     *("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"),
 ]
 

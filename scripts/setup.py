@@ -1,4 +1,4 @@
-"""Set this checkout up for one job: demo, check, test or bench. Standard library only; run it as often as you like.
+"""Set this checkout up for one job: demo, check, test or bench. Standard library only; safe to run again.
 
 Python packages go into .venv (exact versions of uv.lock), uv itself into .tools, front-end packages into
 web/node_modules (exact versions of package-lock.json). Programs that only the tests need come from the
