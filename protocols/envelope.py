@@ -82,7 +82,7 @@ def header_for(message: Message, body: bytes, *, sender: str, epoch: bytes, seq:
 
 
 def encode_body(message: Message) -> bytes:
-    """A message's body as deterministic CBOR, without fields that are None or Message.LATER at their default."""
+    """A message as deterministic CBOR, without fields that are None or Message.LATER at their default."""
     return cbor2.dumps(message.model_dump(mode="python", exclude_none=True, context=WIRE), canonical=True)
 
 
