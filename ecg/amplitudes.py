@@ -64,27 +64,31 @@ def per_lead(
     empty: dict[str, float | None] = dict.fromkeys(PER_LEAD)
     if usual is None or found.qrs_on is None or found.qrs_off is None:
         return {name: dict(empty) for name in LEADS}
+    spans = _spans(waves, usual.members, rate_hz)
     return {
-        name: empty
-        | (_lead(row, found, rate_hz) | _spans(own, usual.members, rate_hz) if np.isfinite(row).all() else {})
-        for name, row, own in zip(LEADS, usual.beat, waves.per_lead, strict=True)
+        name: empty | (_lead(row, found, rate_hz) | own if np.isfinite(row).all() else {})
+        for name, row, own in zip(LEADS, usual.beat, spans, strict=True)
     }
 
 
-def _spans(own: Waves, members: NDArray[np.int64], rate_hz: float) -> dict[str, float | None]:
-    """Durations in the lead itself, each the median of the beats that have it; three at least."""
+def _spans(waves: Delineation, members: NDArray[np.int64], rate_hz: float) -> list[dict[str, float | None]]:
+    """Durations in each lead itself, the median of the beats that have it: half of them, three at least."""
+    points = np.array(waves.per_lead)[:, :, members]
+    index = {name: k for k, name in enumerate(Waves._fields)}
     ends = {
-        "p_ms": (own.p_on, own.p_off),
-        "pr_ms": (own.p_on, own.qrs_on),
-        "qrs_ms": (own.qrs_on, own.qrs_off),
-        "qt_ms": (own.qrs_on, own.t_off),
+        "p_ms": ("p_on", "p_off"),
+        "pr_ms": ("p_on", "qrs_on"),
+        "qrs_ms": ("qrs_on", "qrs_off"),
+        "qt_ms": ("qrs_on", "t_off"),
     }
-    out: dict[str, float | None] = {}
+    out: list[dict[str, float | None]] = [{} for _ in points]
     for name, (start, end) in ends.items():
-        span = (end - start)[members]
-        span = span[np.isfinite(span)]
-        if span.size >= max(_FEWEST_BEATS, members.size / 2):
-            out[name] = round(float(np.median(span)) / rate_hz * 1e3, 1)
+        span = np.sort(points[:, index[end]] - points[:, index[start]], axis=1)
+        counts = np.isfinite(span).sum(axis=1)
+        for own, row, count in zip(out, span, counts.tolist(), strict=True):
+            if count >= max(_FEWEST_BEATS, members.size / 2):
+                middle = float(row[(count - 1) // 2] + row[count // 2]) / 2
+                own[name] = round(middle / rate_hz * 1e3, 1)
     return out
 
 

@@ -25,6 +25,11 @@ _LEAST_S = 0.3
 _REACH_S, _DEAD = 0.1, 0.002
 """A lead that moves less than this share of the liveliest one within 100 ms of R shows nothing."""
 _AROUND_S = 0.04
+_MANY = 6
+_OUTERMOST_MS = (-3.0, 0.0, 2.5, -2.0, 0.0, 2.0, 0.0, 0.0, 0.0)
+"""With so many leads, how much farther out P and QRS of all of them are put than the network puts them: half
+way, on LUDB, from the second extreme lead, where the network's answers lie, to the extreme one. The last T of
+twelve is too uncertain to be followed."""
 _ODDS = (0.0, -3.0, -1.0)
 """Log odds from which P, QRS and T are taken to be there. The detector has already said that there is a beat:
 of LUDB's 0.5 % are below -2, of places between two beats 97 % (weights that had not learned from them)."""
@@ -56,7 +61,7 @@ class Delineation(NamedTuple):
 
     per_lead: tuple[Waves, ...]
     together: Waves
-    """Mean of the two earliest onsets and of the two latest ends over the leads."""
+    """Earliest onset to latest end over the leads, the outermost of many leads not taken at its word."""
 
 
 class Boundaries(NamedTuple):
@@ -90,7 +95,8 @@ def waves(
             found, odds[:, own] = _read(filled[:, first:last], rate_hz, peaks - first, own)
             points[:, own] = found + first
         lag_ms = (points[-1, :, 1] - peaks) / rate_hz * 1e3
-        odds[..., 0] += p_evidence.log_odds(odds[-1, :, 0], lag_ms, peaks, rate_hz, classes) - odds[-1, :, 0]
+        p_odds = p_evidence.log_odds(odds[-1, :, 0], lag_ms, peaks, rate_hz, classes)
+        odds[..., 0] = np.where(np.isfinite(odds[..., 0]), p_odds, -np.inf)
         points = _ordered(points, odds)
         seen = _in_data(points[:-1], finite[rows]) & _recorded(finite[rows], peaks, rate_hz)[..., None]
         out[rows] = np.where(seen, points[:-1], np.nan)
@@ -175,8 +181,12 @@ def _read(filled: Array, rate_hz: float, peaks: Array, which: slice) -> tuple[Ar
     strip, rate = network.banded(filled, rate_hz)
     found = network.read(strip, rate, peaks * (rate / rate_hz), which)
     points = np.concatenate([found.points, found.points_together[None]]) * (rate_hz / rate)
+    if len(filled) >= _MANY:
+        points[-1] += np.array(_OUTERMOST_MS) * rate_hz / 1e3
     odds = np.repeat(found.present_together[None], len(points), axis=0)
-    odds[:-1][~_alive(filled, rate_hz, peaks[which])] = -np.inf
+    alive = _alive(filled, rate_hz, peaks[which])
+    odds[:-1][~alive] = -np.inf
+    odds[-1, ~alive.any(axis=0)] = -np.inf
     return points + peaks[which, None], odds
 
 

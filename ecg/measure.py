@@ -90,7 +90,10 @@ def measurements(
     out["qtc_unsteady"] = float(np.ptp(rr_ms) > _UNSTEADY * mean_ms)
     if usual is None:
         return out
-    return out | _intervals(found, rate_hz, usual.rr_s) | _voltages(usual.beat, found, rate_hz)
+    # The mean of the intervals before the beats measured: in fibrillation QT and RR are both averages.
+    before_ms = rr_ms[usual.members[usual.members > 0] - 1]
+    rr_s = float(before_ms.mean()) / 1e3 if before_ms.size else usual.rr_s
+    return out | _intervals(found, rate_hz, rr_s) | _voltages(usual.beat, found, rate_hz)
 
 
 def corrected(qt_ms: float, rr_s: float) -> dict[str, float]:

@@ -14,12 +14,12 @@ Array = NDArray[np.float64]
 
 _NEAR = 5
 """Beats looked at on each side: eleven are the ten seconds of a usual strip."""
-_OWN, _AROUND, _STEADY, _IRREGULAR, _ALONE = 0.3, 0.4, 3.2, -11.0, -1.8
+_OWN, _AROUND, _STEADY, _IRREGULAR, _ALONE = 0.3, 0.54, 3.2, -11.75, -2.24
 _STEADY_MS = 6.0
 _MOST_ODDS, _MOST_IRREGULAR = 8.0, 0.3
-"""Logistic regression on the strips of LUDB and the fibrillating and fluttering ones of the Challenge sets,
-seen in twelve leads and in II, V1 and V5 alone, each by weights of the network that had not learned from it;
-the beat's own weight was set by hand, for a beat out of turn in a steady rhythm."""
+"""Logistic regression on LUDB, QTDB, the sinus, fibrillating and fluttering strips of the Challenge sets and
+pieces of MIT-BIH records, seen in all leads and in one alone, each by weights of the network that had not
+learned from it; the beat's own weight was set by hand, for a beat out of turn in a steady rhythm."""
 _FEWEST = 3
 """With fewer beats around, a beat speaks for itself."""
 
@@ -44,10 +44,10 @@ def log_odds(
                 out[b] = clipped[b]
                 continue
             lag = lag_ms[at[near]]
-            steady = np.exp(-np.median(np.abs(lag - np.median(lag))) / _STEADY_MS)
+            steady = np.exp(-_median(np.abs(lag - _median(lag))) / _STEADY_MS)
             out[b] = (
                 _OWN * clipped[b]
-                + _AROUND * np.median(clipped[at[near]])
+                + _AROUND * _median(clipped[at[near]])
                 + _STEADY * steady
                 + _IRREGULAR * _irregularity(intervals[near])
                 + _ALONE
@@ -61,4 +61,10 @@ def _irregularity(intervals_s: Array) -> float:
     change = change[np.isfinite(change)]
     if change.size < _FEWEST - 1:
         return 0.0
-    return float(min(_MOST_IRREGULAR, np.median(change) / np.nanmedian(intervals_s)))
+    return min(_MOST_IRREGULAR, _median(change) / _median(intervals_s[np.isfinite(intervals_s)]))
+
+
+def _median(values: Array) -> float:
+    """Of a few values: numpy's own takes twenty times as long to begin."""
+    ordered = np.sort(values)
+    return float(ordered[(values.size - 1) // 2] + ordered[values.size // 2]) / 2

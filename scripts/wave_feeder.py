@@ -19,11 +19,14 @@ Flags = NDArray[np.bool_]
 ROWS = 192
 """Lead windows in a batch."""
 COMPOSED = 0.2
+COMMON = 0.35
 ELSEWHERE = 0.06
 """Share of windows around a place without QRS: a detector errs."""
 NOTHING = 0.03
 NOISY, NOISE_SHARE, NOISE_LOG_SD = 0.5, 0.012, 0.8
 """Share of windows with added noise, and how large it is against the QRS."""
+GAIN_LOG_SD = 0.2
+"""No two bodies carry a heart's voltage to a lead alike."""
 EDGE_S = 0.03
 """What is cut with a wave on each side."""
 
@@ -35,8 +38,10 @@ class Batch(NamedTuple):
     """(b, l, 9) places in the window."""
     known: Flags
     """(b, l, 3)."""
+    present: Flags
     points_all: Array
     known_all: Flags
+    present_all: Flags
 
 
 class Part(NamedTuple):
@@ -47,6 +52,7 @@ class Part(NamedTuple):
     points: Array
     """(l, 9) places in the window."""
     known: Flags
+    present: Flags
 
 
 def together(points: Array) -> Array:
@@ -72,18 +78,21 @@ class Feeder:
         self.beats = [
             (k, b) for k, s in enumerate(strips) for b in range(s.r_peaks.size) if s.known[:, b].any()
         ]
+        self.rare = [strips[k].known[0, b, 1] or not strips[k].present[0, b, 0] for k, b in self.beats]
 
     def epoch(self) -> Iterator[Batch]:
-        """Every beat once; one lead, two, most or all twelve at a time."""
+        """Every beat once, a share of those that only say "a P"; one lead, two, most or all at a time."""
         order = self.random.permutation(len(self.beats))
+        order = order[[self.rare[k] or self.random.random() < COMMON for k in order]]
         first = 0
         while first < len(order):
             leads = int(self.random.choice([1, 2, self.random.integers(6, 12), 12], p=[0.2, 0.2, 0.15, 0.45]))
             n = max(1, ROWS // leads // (2 if leads == 1 else 1))
             parts = [self._one(*self.beats[k], leads) for k in order[first : first + n]]
-            window, bumps, points, known = (np.array(part) for part in zip(*parts, strict=True))
+            window, bumps, points, known, present = (np.array(part) for part in zip(*parts, strict=True))
             tokens = network.tokens(window, bumps)
-            yield Batch(tokens, points, known, together(points), known.mean(axis=1) >= 0.5)
+            most = known.mean(axis=1) >= 0.5
+            yield Batch(tokens, points, known, present, together(points), most, present.mean(axis=1) >= 0.5)
             first += n
 
     def _one(self, k: int, b: int, leads: int) -> Part:
@@ -103,18 +112,18 @@ class Feeder:
         random = self.random
         stretch = float(np.exp(random.normal(0, 0.08)))
         away_s = random.normal(0, 0.008) + (random.uniform(-0.03, 0.03) if random.random() < 0.3 else 0.0)
-        points, known = strip.points[rows, b], strip.known[rows, b]
+        points, known, present = strip.points[rows, b], strip.known[rows, b], strip.present[rows, b]
         at = strip.r_peaks[b] + away_s * strip.rate_hz
         if random.random() < ELSEWHERE and b + 1 < strip.r_peaks.size:
             apart = strip.r_peaks[b + 1] - strip.r_peaks[b]
             at = strip.r_peaks[b] + random.uniform(0.3, 0.7) * apart
-            points, known = np.full_like(points, np.nan), np.zeros_like(known)
+            points, known, present = np.full_like(points, np.nan), np.zeros_like(known), np.zeros_like(known)
             known[:, 1] = min(at - strip.r_peaks[b], strip.r_peaks[b + 1] - at) > 0.16 * strip.rate_hz
         place = np.array([at])
         window = network.windows(strip.band[rows], strip.rate_hz, place, stretch)[0]
         bumps = network.neighbours(strip.r_peaks, np.array([b]), place, strip.rate_hz * stretch)[0]
         scale = network.HZ / strip.rate_hz / stretch
-        return Part(window, bumps, (points - at) * scale + network.BEFORE, known)
+        return Part(window, bumps, (points - at) * scale + network.BEFORE, known, present)
 
     def _composed(self, strip: Strip, b: int, rows: NDArray[np.int64]) -> Part | None:
         """The same P and QRS-T again and again, at another interval, another PR and QT, or without P."""
@@ -176,7 +185,7 @@ class Feeder:
                 window += self._flutter(len(rows)) * np.ptp(window, axis=1).max()
         bumps = network.neighbours(np.sort(beats), np.array([2]), np.zeros(1), 1.0)[0]
         known = np.ones((len(rows), network.KINDS), dtype=bool)
-        return Part(window, bumps, moved, known)
+        return Part(window, bumps, moved, known, np.isfinite(moved[:, 1::3]))
 
     def _flutter(self, leads: int) -> Array:
         """Atrial waves at 4 to 9 a second, from regular to wandering, in every lead its own share."""
@@ -195,7 +204,7 @@ class Feeder:
         if random.random() < NOTHING:
             window = self._noise(leads) * np.exp(random.normal(0, 0.5, (leads, 1)))
             nowhere, looked = np.full_like(part.points, np.nan), np.ones_like(part.known)
-            return Part(window, part.bumps, nowhere, looked)
+            return Part(window, part.bumps, nowhere, looked, ~looked)
         if random.random() < NOISY:
             size = np.exp(random.normal(np.log(NOISE_SHARE), NOISE_LOG_SD))
             window = window + self._noise(leads) * height * size
@@ -203,6 +212,7 @@ class Feeder:
             window = window + self._wander(leads) * height
         if random.random() < 0.1:
             window = window * random.choice([-1.0, 1.0], (leads, 1))
+        window = window * np.exp(random.normal(0, GAIN_LOG_SD, (leads, 1)))
         return part._replace(window=window)
 
     def _noise(self, leads: int) -> Array:

@@ -1,7 +1,8 @@
 """What the wave network is trained on: strips with their beats and the boundaries cardiologists drew.
 
-Read from the folder MAITONG_ECG_DATA names: LUDB and QTDB with all boundaries; twelve-lead strips in atrial
-fibrillation or flutter, of which only that they have no P wave is used; recorded muscle and electrode noise.
+Read from the folder MAITONG_ECG_DATA names: LUDB and QTDB with all boundaries; twelve-lead strips and pieces
+of MIT-BIH records, of which only is used whether their rhythm has P waves; recorded muscle and electrode
+noise.
 """
 
 import tempfile
@@ -22,10 +23,28 @@ Array = NDArray[np.float64]
 MATCH_S = 0.150
 NO_P = ("164889003", "164890007")
 """SNOMED CT codes of atrial fibrillation and flutter in the headers."""
+SINUS = ("426783006", "426177001", "427084000", "270492004", "427393009", "713427006", "59118001")
+"""Sinus rhythm, bradycardia, tachycardia, arrhythmia, first-degree block; the right bundle-branch blocks of
+the set, none of which is in another rhythm unless it says so."""
+ECTOPIC = (
+    "427172004",
+    "284470004",
+    "17338001",
+    "164884008",
+    "63593006",
+    "10370003",
+    "164895002",
+    "425856008",
+)
+"""Ectopic beats, pacing, ventricular tachycardia: not every beat has the P of its rhythm."""
+BEAT_HAS_P = dict.fromkeys("NLR", True) | {"V": False}
+RHYTHM_HAS_P = {"(N": True, "(AFIB": False, "(AFL": False}
+"""MIT-BIH beat and rhythm labels that say it; in fibrillation and flutter no beat has a P."""
 AROUND_S = 10.0
 """Of a long record this much is kept before and after what is annotated."""
 
-PIECES = 6
+PIECES = 3
+"""of thirty seconds from each long record."""
 
 
 class Strip(NamedTuple):
@@ -39,6 +58,8 @@ class Strip(NamedTuple):
     """(n_leads, n_beats, 9) places, NaN absent."""
     known: NDArray[np.bool_]
     """(n_leads, n_beats, 3): was it looked at? Absent is only absent where it was."""
+    present: NDArray[np.bool_]
+    """(n_leads, n_beats, 3): is it there? With or without points."""
 
 
 class Wave(NamedTuple):
@@ -108,7 +129,8 @@ def _strip(name: str, samples: Array, rate_hz: float, waves: Sequence[Sequence[W
     found = [by_beat(w, r_peaks, rate_hz) for w in waves]
     up = rate / rate_hz
     points = np.array([p for p, _ in found]) * up
-    return Strip(name, band, rate, r_peaks * up, points, np.array([k for _, k in found]))
+    known, present = np.array([k for _, k in found]), np.isfinite(points[..., 1::3])
+    return Strip(name, band, rate, r_peaks * up, points, known, present)
 
 
 def ludb(folder: Path) -> list[Strip]:
@@ -138,43 +160,53 @@ def qtdb(folder: Path) -> list[Strip]:
     return out
 
 
-def without_p(folder: Path) -> list[Strip]:
+def _said(name: str, samples: Array, rate_hz: float, has_p: Sequence[bool | None] | bool) -> Strip:
+    """A strip of which is only known whether its beats have a P: an answer for each R peak, or for all."""
+    strip = _strip(name, samples, rate_hz, [[]] * len(samples))
+    answers = [has_p] * strip.r_peaks.size if isinstance(has_p, bool) else list(has_p)
+    for b, answer in enumerate(answers):
+        strip.known[:, b, 0] = answer is not None
+        strip.present[:, b, 0] = bool(answer)
+    return strip
+
+
+def with_or_without_p(folder: Path) -> list[Strip]:
     out = []
     with unpacked(folder / "cinc12") as headers:
         for header in headers:
-            text = header.read_text()
-            if not any(code in text for code in NO_P):
+            codes = next(line for line in header.read_text().splitlines() if line.startswith("#Dx"))
+            without = any(code in codes for code in NO_P)
+            if not without and (
+                any(code in codes for code in ECTOPIC) or not any(code in codes for code in SINUS)
+            ):
                 continue
             signals = record.read_any(header)
             samples = signals.samples[:, : round(3 * AROUND_S * signals.rate_hz)]
-            strip = _strip(f"cinc12/{header.stem}", samples, signals.rate_hz, [[]] * len(samples))
-            strip.known[:, :, 0] = True
-            out.append(strip)
-    return out + list(_fibrillating(folder / "mitdb"))
+            out.append(_said(f"cinc12/{header.stem}", samples, signals.rate_hz, not without))
+    return out + list(_pieces(folder / "mitdb"))
 
 
-def _fibrillating(folder: Path) -> Iterator[Strip]:
-    """A few pieces of long two-lead records where the rhythm is called atrial fibrillation throughout."""
+def _pieces(folder: Path) -> Iterator[Strip]:
+    """A few pieces of long two-lead records, with what beat and rhythm labels say of P waves."""
     with unpacked(folder) as headers:
         for header in headers:
             marks = record.read_annotations(header.parent, header.stem, "atr")
-            turns = [
-                (int(s), n) for s, n in zip(marks.samples, marks.notes, strict=False) if n.startswith("(")
-            ]
-            if not any(name.startswith("(AFIB") for _, name in turns):
-                continue
             signals = record.read_any(header)
             length = round(3 * AROUND_S * signals.rate_hz)
-            ends = [start for start, _ in turns[1:]] + [signals.samples.shape[1]]
-            spans = zip(turns, ends, strict=True)
-            long = [
-                start for (start, name), end in spans if name.startswith("(AFIB") and end - start > length
-            ]
-            for first in long[:: max(1, len(long) // PIECES)][:PIECES]:
+            turns = [(s, n) for s, n in zip(marks.samples, marks.notes, strict=True) if n.startswith("(")]
+            for first in np.linspace(0, signals.samples.shape[1] - length, 2 * PIECES + 1)[1::2].astype(int):
                 part = signals.samples[:, first : first + length]
-                strip = _strip(f"mitdb/{header.stem}", part, signals.rate_hz, [[]] * len(part))
-                strip.known[:, :, 0] = True
-                yield strip
+                r_peaks = beats.detect(np.nan_to_num(part), signals.rate_hz) + first
+                answers: list[bool | None] = []
+                for r in r_peaks:
+                    rhythm = next(
+                        (RHYTHM_HAS_P.get(n.rstrip("\0")) for s, n in reversed(turns) if s <= r), None
+                    )
+                    k = int(np.abs(marks.samples - r).argmin())
+                    near = abs(marks.samples[k] - r) < MATCH_S * signals.rate_hz
+                    beat = BEAT_HAS_P.get(marks.symbols[k]) if near else None
+                    answers.append(beat if rhythm else rhythm)
+                yield _said(f"mitdb/{header.stem}", part, signals.rate_hz, answers)
 
 
 def noise(folder: Path) -> Array:

@@ -47,13 +47,14 @@ def records(folder: Path) -> list[tuple[np.ndarray, float]]:
 
 
 def ours(samples: np.ndarray, rate_hz: float) -> None:
-    """Quality, filters, beats, boundaries, measurements, statements, triage."""
-    from ecg import morphology, rhythm, study, triage
+    """Quality, filters, beats, boundaries, measurements, statements, triage, and a comparison."""
+    from ecg import compare, morphology, rhythm, study, triage
 
     seen = study.study(samples, rate_hz)
     found = rhythm.statements(seen)
     found += morphology.statements(seen, None, found)
-    triage.triage(seen, found)
+    triage.judge(seen, found)
+    compare.compare(seen, seen, found, found)
 
 
 def parts(samples: np.ndarray, rate_hz: float) -> dict[str, float]:
