@@ -139,24 +139,15 @@ def train(group: Sequence[el.Moments]) -> tuple[el.Model, Array]:
     return learn(group), weigh(np.concatenate(gain))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folds", type=int, default=0)
-    parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args()
-    found = people(Path(os.environ["MAITONG_ECG_DATA"]))
-    order = [list(found)[k] for k in np.random.default_rng(args.seed).permutation(len(found))]
-    if args.folds:
-        validate(found, order, args.folds)
-        return
-    model, weights = train([one for name in order if name not in PACED for one in found[name]])
-    arrays = {name: values.astype(np.float32) for name, values in model._asdict().items()}
-    np.savez_compressed(el.WEIGHTS, weights=weights, **arrays)
-    print(f"{len(set(order) - set(PACED))} recordings, {el.WEIGHTS.stat().st_size} bytes")
+def cross_validate(
+    found: dict[str, list[el.Moments]], folds: int, seed: int
+) -> tuple[list[str], NDArray[np.bool_], Array]:
+    """Each person's swaps judged by what was learned from the others.
 
-
-def validate(found: dict[str, list[el.Moments]], order: list[str], folds: int) -> None:
-    """Print what is found in each person's swaps by what was learned from the others."""
+    Names; (people, true swap) whether any swap was said to be found, unswapped first; and the same with the
+    highest log odds of all supposed swaps.
+    """
+    order = [list(found)[k] for k in np.random.default_rng(seed).permutation(len(found))]
     total: list[Array] = []
     tested: list[str] = []
     for fold in range(folds):
@@ -166,16 +157,28 @@ def validate(found: dict[str, list[el.Moments]], order: list[str], folds: int) -
         tested += held
     score = np.concatenate(total)[:, :, 1:]
     limit = np.array([el.CHEST_FOUND if name.startswith("V") else el.LIMB_FOUND for name in NAMES[1:]])
-    hit = np.asarray((score > limit).any(axis=2))
-    own = np.array([name not in PACED for name in tested])
-    for label, rows in (("without pacemaker", own), ("paced", ~own)):
-        print(label, rows.sum(), dict(zip(NAMES, hit[rows].mean(axis=0).round(3).tolist(), strict=True)))
-    worst = np.argsort(-(score[:, 0] - limit).max(axis=1))[:10].tolist()
-    for k in worst:
-        swap = int((score[k, 0] - limit).argmax())
-        print("unswapped", tested[k], NAMES[1 + swap], round(float(score[k, 0, swap]), 2))
-    true = np.array([np.percentile(score[own, 1 + k, k], 1) for k in range(len(NAMES) - 1)])
-    print("1 of 100 true swaps is below", dict(zip(NAMES[1:], true.round(1).tolist(), strict=True)))
+    return tested, np.asarray((score > limit).any(axis=2)), score.max(axis=2)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folds", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    found = people(Path(os.environ["MAITONG_ECG_DATA"]))
+    if args.folds:
+        tested, hit, odds = cross_validate(found, args.folds, args.seed)
+        own = np.array([name not in PACED for name in tested])
+        for label, rows in (("without pacemaker", own), ("paced", ~own)):
+            rates = hit[rows].mean(axis=0).round(3).tolist()
+            print(label, rows.sum(), dict(zip(NAMES, rates, strict=True)))
+        for k in np.argsort(-odds[:, 0])[:10].tolist():
+            print("unswapped", tested[k], round(float(odds[k, 0]), 2), "found" if hit[k, 0] else "")
+        return
+    model, weights = train([one for name in found if name not in PACED for one in found[name]])
+    arrays = {name: values.astype(np.float32) for name, values in model._asdict().items()}
+    np.savez_compressed(el.WEIGHTS, weights=weights, **arrays)
+    print(f"{len(set(found) - set(PACED))} recordings, {el.WEIGHTS.stat().st_size} bytes")
 
 
 if __name__ == "__main__":
