@@ -5,6 +5,7 @@ RECORD is a WFDB header, a record without its suffix, a folder, or an archive (.
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -118,11 +119,14 @@ def _validate(options: argparse.Namespace) -> int:
                     _say(title)
     rehearsed = list(validate.rehearse(range(options.seeds)))
     summed = figures.figures(examined, broken, rehearsed)
+    picture = None
+    if options.picture is not None and options.report is not None:
+        picture = Path(os.path.relpath(options.picture, options.report.parent)).as_posix()
     written: list[tuple[Path | None, Callable[[], str]]] = [
         (options.json, lambda: json.dumps(summed, ensure_ascii=False, indent=1, allow_nan=False) + "\n"),
         (options.text, lambda: tables.text(tables.tables(summed))),
         (options.picture, lambda: charts.picture(summed)),
-        (options.report, lambda: document.document(summed)),
+        (options.report, lambda: document.document(summed, picture)),
     ]
     for path, make in written:
         if path is not None:

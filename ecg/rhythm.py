@@ -4,15 +4,29 @@ The order is a reader's: is there a heartbeat at all; who leads it (pacemaker, v
 fluttering atria, sinus node, a substitute); how does it get through the AV node; what comes out of turn.
 """
 
-import numpy as np
-from numpy.typing import NDArray
+from collections import Counter
+from dataclasses import replace
 
 from ecg import arrest, ectopy, supraventricular, tachycardia
 from ecg.strip import Strip, strip
 from ecg.study import Finding, Person, Study
 
-Array = NDArray[np.float64]
-
+_MINUTE_S = 60.0
+_WHOLE_STRIP = frozenset(
+    {
+        "sinus_rhythm",
+        "sinus_bradycardia",
+        "sinus_tachycardia",
+        "atrial_fibrillation",
+        "atrial_flutter",
+        "paced_rhythm",
+        "junctional_rhythm",
+        "ventricular_rhythm",
+        "ventricular_tachycardia",
+        "supraventricular_tachycardia",
+    }
+)
+"""Rhythms that are of the whole when every minute has them; beats and pauses have a place."""
 _WHOLE = 0.75
 """Share of the strip from which an arrest is all of it."""
 _PACED = 0.3
@@ -24,9 +38,48 @@ _SPIKED = 0.5
 def statements(study: Study, person: Person | None = None) -> list[Finding]:
     """Every rhythm statement of one study; a strip that is to be repeated only tells of an arrest.
 
-    `person` speaks before the study's own. Raises nothing, whatever the samples.
+    `person` speaks before the study's own. A strip longer than two minutes is read minute by minute: what is
+    not said of all of it tells where it was first seen. Raises nothing, whatever the samples.
     """
     person = person or study.person or Person()
+    length = round(_MINUTE_S * study.rate_hz)
+    n = study.samples.shape[1]
+    if n <= 2 * length:
+        return _spoken(study, person)
+    starts = list(range(0, n - length + 1, length))
+    by_part = [
+        [_moved(finding, a, b) for finding in _spoken(_part(study, a, b), person)]
+        for a, b in zip(starts, [*starts[1:], n], strict=True)
+    ]
+    counts = Counter(code for part in by_part for code in {finding.code for finding in part})
+    first: dict[str, Finding] = {}
+    for finding in (finding for part in by_part for finding in part):
+        always = counts[finding.code] == len(by_part) and finding.code in _WHOLE_STRIP
+        first.setdefault(finding.code, finding._replace(start=None, end=None) if always else finding)
+    return list(first.values())
+
+
+def _part(study: Study, start: int, end: int) -> Study:
+    """A stretch of a study, with the numbers of the whole."""
+    inside = (study.r_peaks >= start) & (study.r_peaks < end)
+    return replace(
+        study,
+        samples=study.samples[:, start:end],
+        clean=study.clean[:, start:end],
+        r_peaks=study.r_peaks[inside] - start,
+        classes=tuple(kind for kind, is_in in zip(study.classes, inside, strict=True) if is_in),
+        spikes=study.spikes[(study.spikes >= start) & (study.spikes < end)] - start,
+    )
+
+
+def _moved(finding: Finding, start: int, end: int) -> Finding:
+    """A finding of a stretch, its samples counted from the strip's start."""
+    if finding.start is None:
+        return finding._replace(start=start, end=end)
+    return finding._replace(start=finding.start + start, end=(finding.end or finding.start) + start)
+
+
+def _spoken(study: Study, person: Person) -> list[Finding]:
     stopped = arrested(study)
     if stopped is not None and stopped.start is None:
         return [stopped]

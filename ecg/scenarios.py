@@ -336,7 +336,7 @@ SCENARIOS: dict[str, Scenario] = {
     "asystole": Scenario(_asystole, 0.0, ("asystole",), 0),
     "noise": Scenario(_sinus, 76.0, (), None),
     "lead_off": Scenario(_sinus, 72.0, ("sinus_rhythm",), None),
-    "sinus_arrhythmia": Scenario(_sinus_arrhythmia, 66.0, ("sinus_arrhythmia",)),
+    "sinus_arrhythmia": Scenario(_sinus_arrhythmia, 66.0, ("sinus_arrhythmia",), 3),
     "sinus_bradycardia": Scenario(_sinus, 45.0, ("sinus_bradycardia",)),
     "sinus_tachycardia": Scenario(_sinus, 118.0, ("sinus_tachycardia",)),
     "extreme_bradycardia": Scenario(_sinus, 30.0, ("sinus_bradycardia",), 0),

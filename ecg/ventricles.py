@@ -14,9 +14,15 @@ _CHILD_WIDE_MS, _CHILD_ALMOST_MS = 100.0, 90.0
 """The same from 4 to 16 years (part III)."""
 _PEAK_MS = 60.0
 """R peak time in V5 or V6 from which the left ventricle is late (part III)."""
+_SURE_MS = 130.0
+"""A QRS narrower than this, by the error of measurement, is left bundle branch block only with T against it
+(Strauss et al., Am J Cardiol 2011, ask for 130 ms in women and 140 in men)."""
+_R2_MV = 0.08
 _Q_MV = -0.05
 _LAFB_AXIS = (-90.0, -45.0)
-_LPFB_AXIS = (90.0, 180.0)
+_LPFB_AXIS, _LPFB_YEARS = (110.0, 180.0), 40.0
+"""Fascicular blocks (part III: −90 to −45°, 90 to 180°). Young and slender hearts stand upright without a
+block."""
 _DELTA_PR_MS = 130.0
 """PR under 120 ms (part III), and the error of its measurement."""
 _DELTA_SHARE, _DELTA_MS, _DELTA_LEADS = 0.30, 40.0, 4
@@ -97,12 +103,11 @@ def _known(numbers: dict[str, float]) -> dict[str, float]:
 
 
 def _rsr(beat: Complex) -> bool:
-    """rSR′ in V1 (or V2) with R′ of at least 0.1 mV and a final S in I or V6."""
-    for name in ("V1", "V2"):
-        r2, s = beat.lead(name, "r2_mv"), beat.lead(name, "s_mv")
-        if r2 >= 0.1 and s <= -0.05 and beat.lead(name, "s2_mv") > -0.1:
-            return beat.lead("V6", "s_mv") < -0.05 or beat.lead("I", "s_mv") < -0.05
-    return False
+    """rSr′ in V1 with a final S in I or V6."""
+    r2, s = beat.lead("V1", "r2_mv"), beat.lead("V1", "s_mv")
+    if not (r2 >= _R2_MV and s <= -0.05 and beat.lead("V1", "s2_mv") > -0.1):
+        return False
+    return beat.lead("V6", "s_mv") < -_R2_MV or beat.lead("I", "s_mv") < -_R2_MV
 
 
 def _right(beat: Complex) -> bool:
@@ -114,7 +119,7 @@ def _right(beat: Complex) -> bool:
         and beat.lead("V1", "vat_ms") >= 50
     )
     qr = beat.lead("V1", "q_mv") < _Q_MV and beat.lead("V1", "r_mv") > 0.1 and beat.lead("V1", "vat_ms") >= 50
-    v2 = beat.lead("V2", "r2_mv") >= 0.2 and beat.lead("V2", "vat_ms") >= 60
+    v2 = beat.lead("V2", "r2_mv") >= max(0.2, -0.5 * beat.lead("V2", "s_mv"))
     if not (last_up or broad_r or qr or v2):
         return False
     wide_s = 0
@@ -127,10 +132,14 @@ def _right(beat: Complex) -> bool:
 def _left(beat: Complex, *, complete: bool) -> bool:
     """A late R without q in I, V5 or V6, and rS or QS in V1."""
     v1_down = beat.s("V1") > 2 * max(beat.r("V1"), 0.0) and beat.lead("V1", "r2_mv") < 0.1
-    late = max(_or(beat.lead(name, "vat_ms"), 0.0) for name in ("V5", "V6", "I", "aVL"))
-    q_free = sum(bool(beat.lead(name, "q_mv") > _Q_MV) for name in ("I", "V5", "V6")) >= 2
+    late = sum(bool(beat.lead(name, "vat_ms") >= _PEAK_MS) for name in ("V5", "V6", "I", "aVL"))
+    q_free = sum(bool(beat.lead(name, "q_mv") > _Q_MV) for name in ("I", "V5", "V6"))
+    if not complete and not (late >= 3 and q_free == 3):
+        return False
     upright = sum(bool(beat.r(name) > beat.s(name)) for name in ("I", "V5", "V6")) >= (1 if complete else 2)
-    return v1_down and late >= _PEAK_MS and q_free and upright
+    sure = beat.measure("qrs_ms") >= _SURE_MS or not complete
+    opposite = any(-beat.lead(n, "t_neg_mv") > beat.lead(n, "t_mv") for n in ("I", "V5", "V6"))
+    return v1_down and late >= 2 and q_free >= 2 and upright and (sure or opposite)
 
 
 def _or(value: float, other: float) -> float:
@@ -141,7 +150,7 @@ def _fascicle(beat: Complex, kind: str) -> Finding | None:
     """Left anterior or posterior fascicular block, with or without right bundle branch block."""
     axis = beat.measure("qrs_axis_deg")
     qrs_ms = beat.measure("qrs_ms")
-    if kind in ("left", "slow") or not np.isfinite(axis):
+    if kind == "left" or (kind == "slow" and qrs_ms >= _SURE_MS) or not np.isfinite(axis):
         return None
     numbers = {"qrs_axis_deg": axis, "qrs_ms": qrs_ms}
     if _LAFB_AXIS[0] <= axis <= _LAFB_AXIS[1]:
@@ -151,7 +160,8 @@ def _fascicle(beat: Complex, kind: str) -> Finding | None:
             return Finding(
                 "left_anterior_fascicular_block", "fascicle.anterior", ("II", "III", "aVL"), numbers
             )
-    if _LPFB_AXIS[0] < axis <= _LPFB_AXIS[1] and not beat.child and axis >= 110:
+    old_enough = (beat.person.age_years or _LPFB_YEARS) >= _LPFB_YEARS
+    if _LPFB_AXIS[0] <= axis <= _LPFB_AXIS[1] and old_enough:
         r_s = beat.s("I") > beat.r("I") and beat.lead("I", "r_mv") > 0.02
         q_r = all(beat.lead(name, "q_mv") < -0.03 and beat.r(name) > 0.5 for name in ("III", "aVF"))
         if r_s and q_r and not beat.r("V1") > 0.5:

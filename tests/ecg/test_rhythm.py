@@ -125,6 +125,20 @@ def test_bad_input_has_an_answer(samples: np.ndarray) -> None:
     assert rhythm.statements(study.study(samples, 500.0)) == []
 
 
+def test_a_long_strip_is_read_minute_by_minute() -> None:
+    calm, wild = simulate("sinus", 120.0, 250.0, seed=2), simulate("af", 60.0, 250.0, seed=2)
+    samples = np.concatenate((calm.samples, wild.samples), axis=1)
+    found = {f.code: f for f in rhythm.statements(study.study(samples, 250.0))}
+    af = found["atrial_fibrillation"]
+    assert af.start == pytest.approx(120 * 250, abs=60 * 250)
+    assert found["sinus_rhythm"].start == 0
+    whole = rhythm.statements(study.study(calm.samples[:, : 60 * 250], 250.0))
+    assert [f.start for f in whole if f.code == "sinus_rhythm"] == [None]
+    steady = simulate("sinus", 150.0, 250.0, seed=2)
+    (only,) = rhythm.statements(study.study(steady.samples, 250.0))
+    assert (only.code, only.start) == ("sinus_rhythm", None)
+
+
 def test_wrong_gain_by_a_thousand_invents_no_arrest() -> None:
     heart = simulate("sinus", 10.0, 500.0, seed=3)
     for gain in (1e-3, 1e3):

@@ -182,6 +182,12 @@ def test_every_figure_reaches_tables_document_and_picture() -> None:
     assert "gone \\| away" in told
     assert summed["version"] in told
     assert "development" in told
+    assert "training figures" in told
+    held = _examined()
+    held["second"] = [replace(one, held_out=True) for one in held["second"]]
+    summed = figures.figures(held, {}, [])
+    assert "For 1 of 5 records" in document.document(summed)
+    assert "](pictures/v.svg)" in document.document(summed, "pictures/v.svg")
     drawing = charts.picture(summed)
     assert drawing.count("<circle") >= 5
     assert "nan" not in drawing
