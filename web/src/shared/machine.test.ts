@@ -110,6 +110,7 @@ describe('exchanged electrodes', () => {
 
   it('cut a long list of what is not excluded, and count it', () => {
     expect(machine.notExcludedText(analysis({ swaps_not_excluded: ['LA/LL'] }))).toBe('本次记录不能排除：LA/LL')
+    expect(machine.notExcludedText(analysis({ swaps: ['RA/LA'], swaps_not_excluded: ['RA/LA'] }))).toBe('')
     const many = Array.from({ length: 9 }, (_, n) => `V${n}`)
     expect(machine.notExcludedText(analysis({ swaps_not_excluded: many }))).toMatch(/V5 等 9 种$/)
     expect(machine.notExcludedText(analysis())).toBe('')

@@ -40,10 +40,13 @@ function numberText(words: Rows, name: string, value: number): string {
   return [label, number.text, localUnit(number.unit)].filter(Boolean).join(' ')
 }
 
+const ALL_LEADS = 12
+
 /** Rule, leads, numbers; of a station that sends none of them, its own line. */
 export function evidenceText(words: Rows, said: MachineStatement): string {
   if (!said.rule) return said.evidence
-  const leads = (said.leads ?? []).join(' ')
+  const named = said.leads ?? []
+  const leads = named.length === ALL_LEADS ? machine('allLeads') : named.join(' ')
   const numbers = Object.entries(said.numbers ?? {}).map(([name, value]) => numberText(words, name, value))
   return [said.rule, leads, ...numbers].filter(Boolean).join(' · ')
 }
@@ -120,9 +123,9 @@ export function swapText(id: string): string {
 
 const NOT_EXCLUDED_SHOWN = 6
 
-/** Exchanges the recording cannot rule out, by their ids; a long list is cut and counted. */
+/** Exchanges the recording cannot rule out besides those found, by their ids; a long list is cut and counted. */
 export function notExcludedText(analysis: Analysis): string {
-  const all = analysis.swaps_not_excluded ?? []
+  const all = (analysis.swaps_not_excluded ?? []).filter((id) => !analysis.swaps?.includes(id))
   if (!all.length) return ''
   const shown = all.slice(0, NOT_EXCLUDED_SHOWN).join(machine('list'))
   const rest = all.length > NOT_EXCLUDED_SHOWN ? ` ${machine('swap.more', { n: all.length })}` : ''

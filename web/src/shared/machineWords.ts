@@ -1,6 +1,7 @@
 /** The words for what a machine says, the same at the station and in the reading room. */
 export const zh = {
   unconfirmed: '机器分析，未经医师确认',
+  allLeads: '12 导联',
   lead: {
     short: {
       good: '✓ 良',
@@ -107,6 +108,7 @@ export const zh = {
 
 export const en: typeof zh = {
   unconfirmed: 'Machine analysis · not confirmed by a physician',
+  allLeads: '12 leads',
   lead: {
     short: {
       good: '✓ good',
