@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg import changes, delineate, filters, foreign, morphology, quality, rhythm, study, triage
+from ecg import changes, delineate, electrodes, filters, foreign, morphology, quality, rhythm, study, triage
 from ecg.foreign import Foreign
 from ecg.leads import BOX_LEADS, LEADS, derive
 from ecg.study import Finding, Person, Study
@@ -50,6 +50,8 @@ class Stretch(NamedTuple):
     """Their samples count from the record's start."""
     verdict: triage.Verdict
     """How pressing."""
+    reversals: electrodes.Reversals | None
+    """Are electrodes swapped? None without twelve leads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,4 +253,5 @@ def _stretch(one: Study, judged: quality.Quality, twelve: bool, start: int, pers
     )
     measured = one.measurements if twelve else {k: one.measurements[k] for k in RATES}
     end = start + one.samples.shape[1]
-    return Stretch(start, end, judged, measured, one.per_lead if twelve else {}, moved, verdict)
+    swaps = electrodes.reversals(one.samples, one.rate_hz, LEADS, one.quality.usable) if twelve else None
+    return Stretch(start, end, judged, measured, one.per_lead if twelve else {}, moved, verdict, swaps)

@@ -24,6 +24,8 @@ _FLUTTER_HZ = (3.0, 15.0)
 _ALIKE = 0.85
 """Correlation of two QRS complexes of one kind."""
 _FEWEST = 3
+_MOST = 0.7
+"""Share of a lead that must be there; gaps are bridged."""
 _BEFORE_R_S = 0.30
 """A P wave that is conducted begins at most this long before R, in the mean (PR 0.26 s)."""
 _P_HALF_S = 0.07
@@ -109,11 +111,11 @@ def _band(x: Array, rate_hz: float, low_hz: float, high_hz: float) -> Array:
 def atrial(study: Study) -> Atrial:
     """Everything above, from the usable leads of a study; all NaN with fewer than three beats."""
     n = study.samples.shape[1]
-    rows = [k for k, row in enumerate(study.clean) if np.isfinite(row).sum() > 0.9 * n]
+    rows = [k for k, row in enumerate(study.clean) if np.isfinite(row).sum() > _MOST * n]
     if not n or not rows or study.r_peaks.size < _FEWEST:
         return Atrial(hidden=np.ones(n, dtype=bool))
     names = [LEADS[k] for k in rows]
-    parts = _subtract(np.nan_to_num(study.clean[rows]), study)
+    parts = _subtract(_filled(study.clean[rows]), study)
     flutter, cycle_ms = _flutter(parts, names)
     share, size_uv, over, even = _waves(parts, names)
     at = _alike(parts)
@@ -131,6 +133,15 @@ def atrial(study: Study) -> Atrial:
         p_peaks=at * parts.step + parts.step // 2,
         hidden=np.pad(hidden, (0, max(0, n - hidden.size)), constant_values=True)[:n],
     )
+
+
+def _filled(rows: Array) -> Array:
+    """Gaps bridged by straight lines."""
+    finite = np.isfinite(rows)
+    if finite.all():
+        return rows
+    at = np.arange(rows.shape[1])
+    return np.array([np.interp(at, at[ok], row[ok]) for row, ok in zip(rows, finite, strict=True)])
 
 
 def _kinds(banded: Array, r: Indices, rate_hz: float) -> Indices:

@@ -1,5 +1,6 @@
 """Beats out of turn, runs of them, pauses, and spikes that nothing answers. numpy only."""
 
+from dataclasses import replace
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
@@ -22,6 +23,8 @@ _RUN = 3
 _SUSTAINED_S = 30.0
 _WHOLE = 0.85
 """Share of the strip that a run must fill to count as all of it: it neither begins nor ends in sight."""
+_LATE, _MOST_LATE = 1.2, 0.5
+"""A ventricular beat after so many usual RR stands in for one that is missing."""
 _PATTERN = 3
 """Repeats from which bigeminy and trigeminy are spoken of."""
 _ANSWER_S = (0.0, 0.16)
@@ -120,6 +123,20 @@ def _changing(seen: Strip, run: Run) -> bool:
 def beats(seen: Strip) -> list[Finding]:
     """Premature beats, in pairs, in patterns, in runs; R on T."""
     out: list[Finding] = []
+    late = _late(seen)
+    if late:
+        numbers = {
+            "beats": float(len(late)),
+            "longest_rr_ms": round(1e3 * max(seen.rr_s[k - 1] for k in late), 0),
+        }
+        at = int(seen.study.r_peaks[late[0]])
+        half = round(0.1 * seen.study.rate_hz)
+        out.append(
+            Finding(
+                "ventricular_escape", "ventricular.escape", seen.leads, numbers, max(0, at - half), at + half
+            )
+        )
+        seen = replace(seen, kinds=tuple("N" if k in late else kind for k, kind in enumerate(seen.kinds)))
     kinds = seen.kinds
     singles_v = kinds.count("V")
     in_runs = sum(run.last - run.first + 1 for run in runs(seen))
@@ -140,6 +157,20 @@ def beats(seen: Strip) -> list[Finding]:
         out.append(_premature(seen, "S", "atrial_premature"))
         out += _groups(seen, "S", "atrial_couplet", "atrial_bigeminy", None)
     return out
+
+
+def _late(seen: Strip) -> list[int]:
+    """Single ventricular beats that come later than the next one was due: they stand in, they do not come
+    early."""
+    if seen.share("V") > _MOST_LATE:
+        return []
+    known = seen.rr_s[seen.own] if seen.own.any() else seen.rr_s
+    usual = float(np.nanmedian(known)) if np.isfinite(known).any() else float("nan")
+    return [
+        k
+        for k, kind in enumerate(seen.kinds)
+        if kind == "V" and k > 0 and seen.kinds[k - 1] != "V" and seen.rr_s[k - 1] > _LATE * usual
+    ]
 
 
 def _premature(seen: Strip, kind: str, code: str) -> Finding:

@@ -8,7 +8,7 @@ import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,11 @@ Array = NDArray[np.float64]
 _PART = re.compile(r"^(?:~|[A-Za-z0-9_-]{1,64})$")
 """The record name of a part; ~ stands for a gap."""
 _MOST_PARTS = 10_000
+_LEAST_SCALED = 3
+"""Leads whose gains must all be their own ranges before that is believed of a header."""
+_MOST_SCALED_S = 600.0
+"""Nobody normalises a long record lead by lead; it is not read through to find out."""
+_ONE_COUNT = 1.0
 _ARCHIVES = (".tar.xz", ".tar.gz", ".tar")
 
 
@@ -46,6 +51,8 @@ class Foreign:
     uv_per_count: tuple[float, ...] = ()
     per_frame: int = 1
     """Samples of one lead in a frame."""
+    rescaled: bool = False
+    """The header's gains only say how far each lead goes: counts are taken as µV."""
     unmeasured: bool = False
     """The header leaves the length to the signal file: wfdb can read such a record only whole."""
     parts: tuple[tuple[str, int], ...] = ()
@@ -154,7 +161,7 @@ def _single(folder: Path, name: str, head: Any) -> Foreign:
     length, rate_hz = int(head.sig_len or _length_of_files(folder, name)), float(head.fs) * per_frame
     if length <= 0 or not 0 < rate_hz < 1e6:
         raise record.RecordBrokenError(f"{name}.hea: {length} samples at {rate_hz:g} Hz")
-    return Foreign(
+    found = Foreign(
         folder=folder,
         name=name,
         rate_hz=rate_hz,
@@ -167,6 +174,24 @@ def _single(folder: Path, name: str, head: Any) -> Foreign:
         per_frame=per_frame,
         unmeasured=not head.sig_len,
     )
+    return _common_scale(found, [gains[k] for k in rows])
+
+
+def _common_scale(of: Foreign, gains: Sequence[float]) -> Foreign:
+    """Take counts as µV where the header's gains are no calibration but each lead's own range.
+
+    LUDB's are: every lead spans exactly 1 mV by its gain, which is not what any heart does, and I + III is II
+    in counts only. That a count is 1 µV there is ours to assume: QRS heights then are what such hearts have.
+    """
+    if len(gains) < _LEAST_SCALED or len(set(gains)) < 2 or of.seconds > _MOST_SCALED_S:
+        return of
+    counts = _from_files(replace(of, uv_per_count=(1.0,) * len(gains)), 0, of.length)
+    if not np.isfinite(counts).any(axis=1).all():
+        return of
+    spans = np.nanmax(counts, axis=1) - np.nanmin(counts, axis=1)
+    if np.abs(spans - np.array(gains)).max() > _ONE_COUNT:
+        return of
+    return replace(of, uv_per_count=(1.0,) * len(gains), rescaled=True)
 
 
 def _joined(folder: Path, name: str, head: Any) -> Foreign:

@@ -108,8 +108,9 @@ FAMILIES: tuple[Family, ...] = (
     _family(
         "Ventricular preexcitation", "ventricular_preexcitation preexcitation_syndrome", "74390002 195060002"
     ),
-    _family("Left axis deviation", "left_axis_deviation", "39732003", r"^electric axis.*: left axis"),
-    _family("Right axis deviation", "right_axis_deviation", "47665007", r"^electric axis.*: right axis"),
+    # LUDB's readers call an axis left from about 30 degrees on, so their word is another one than ours.
+    _family("Left axis deviation", "left_axis_deviation", "39732003"),
+    _family("Right axis deviation", "right_axis_deviation", "47665007"),
     _family("Low voltage", "low_voltage", "251146004"),
     _family(
         "Left ventricular hypertrophy",

@@ -10,6 +10,7 @@ import numpy as np
 
 from ecg import ischaemia, repolarisation, ventricles
 from ecg.complex import Complex, beat
+from ecg.strip import known
 from ecg.study import Finding, Person, Study
 
 _QTC_LONG_MS = {"male": 450.0, "female": 460.0}
@@ -46,7 +47,7 @@ def statements(study: Study, person: Person | None = None, rhythm: Collection[Fi
         found += ventricles.axis(view) + _short_pr(view, conducting.kind, codes)
     found += ventricles.voltage(view)
     if study.quality.verdict != "diagnostic" or ventricular:
-        return found
+        return _once(found)
     kind = conducting.kind
     strained = () if paced else ischaemia.strain(view)
     grown = [] if paced else ventricles.hypertrophy(view, kind, strained)
@@ -69,7 +70,7 @@ def _once(found: list[Finding]) -> list[Finding]:
     """Each statement once, its first reason."""
     first: dict[str, Finding] = {}
     for finding in found:
-        first.setdefault(finding.code, finding)
+        first.setdefault(finding.code, known(finding))
     return list(first.values())
 
 

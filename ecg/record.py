@@ -26,8 +26,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg.leads import canonical
-
 MISSING = -(2**31)
 """Count of a sample that never arrived; on disk the invalid value of the WFDB format."""
 
@@ -366,16 +364,23 @@ def _uv_per_count(record: Any) -> list[float]:
 def read_any(path: Path) -> Signals:
     """Anybody's WFDB record as µV: a .hea path, or a .tar.xz (or .tar.gz) that holds one. Raises RecordError.
 
-    Signals that are no voltage are left out. Nothing is resampled.
+    Signals that are no voltage are left out. Nothing is resampled. Long records: `foreign.look`, and parts.
     """
     if ".tar" not in path.suffixes:
-        return _foreign(path.parent, path.name.removesuffix(".hea"))
+        return _foreign(path.with_name(path.name.removesuffix(".hea") + ".hea"))
     with tempfile.TemporaryDirectory(prefix="record-") as folder:
         unpack(path, Path(folder))
         headers = sorted(Path(folder).rglob("*.hea"))
         if not headers:
             raise RecordMissingError(f"{path.name} holds no WFDB header")
-        return _foreign(headers[0].parent, headers[0].stem)
+        return _foreign(headers[0])
+
+
+def _foreign(header: Path) -> Signals:
+    from ecg import foreign
+
+    of = foreign.look(header)
+    return Signals(of.name, of.rate_hz, of.leads, foreign.samples(of), of.comments)
 
 
 def unpack(archive: Path, folder: Path) -> None:
@@ -394,23 +399,6 @@ def unpack(archive: Path, folder: Path) -> None:
                 tar.extract(member, folder, filter="data")
     except (tarfile.TarError, lzma.LZMAError, EOFError, OSError, ValueError) as error:
         raise RecordBrokenError(f"{archive.name} cannot be unpacked: {error}") from error
-
-
-def _foreign(folder: Path, name: str) -> Signals:
-    record = _load(folder, name)
-    counts = _counts(record).astype(np.float64)
-    counts[counts == MISSING] = np.nan
-    rows: list[NDArray[np.float64]] = []
-    leads: list[str] = []
-    for row, lead, gain, unit in zip(counts, record.sig_name, record.adc_gain, record.units, strict=True):
-        scale = UV_PER_UNIT.get(str(unit).lower())
-        if scale is None or not np.isfinite(gain) or gain <= 0:
-            continue
-        rows.append(row * (scale / float(gain)))
-        leads.append(canonical(lead) or str(lead))
-    if not rows:
-        raise RecordBrokenError(f"{name} holds no voltage")
-    return Signals(name, float(record.fs), tuple(leads), np.array(rows), tuple(record.comments))
 
 
 def write_annotations(

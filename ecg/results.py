@@ -165,6 +165,7 @@ def summary(found: Annotated) -> dict[str, Any]:
         "seconds": round(of.seconds, 3),
         "leads": list(of.leads),
         "left_out": list(of.left_out),
+        "counts_taken_as_uv": of.rescaled,
         "person": found.person._asdict(),
         "beats": {
             "count": int(found.r_peaks.size),
@@ -195,6 +196,7 @@ def _of_all(found: Annotated, strips: Sequence[dict[str, Any]]) -> dict[str, Any
         "measurements": _median([s["measurements"] for s in strips]),
         "per_lead": {lead: _median([s["per_lead"][lead] for s in strips]) for lead in leads},
         "statements": [statement for s in strips for statement in s["statements"]],
+        "electrodes": None,
         "triage": min(
             (s["triage"] for s in strips), key=lambda t: _NOT_JUDGED if t["level"] is None else t["level"]
         ),
@@ -228,6 +230,7 @@ def _strip(strip: Stretch) -> dict[str, Any]:
         "per_lead": strip.per_lead,
         "statements": [_plain(finding) for finding in strip.findings],
         "triage": _plain(strip.verdict),
+        "electrodes": _plain(strip.reversals),
     }
 
 

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import replace
 
 from ecg import arrest, ectopy, supraventricular, tachycardia
-from ecg.strip import Strip, strip
+from ecg.strip import Strip, known, strip
 from ecg.study import Finding, Person, Study
 
 _MINUTE_S = 60.0
@@ -45,10 +45,10 @@ def statements(study: Study, person: Person | None = None) -> list[Finding]:
     length = round(_MINUTE_S * study.rate_hz)
     n = study.samples.shape[1]
     if n <= 2 * length:
-        return _spoken(study, person)
+        return [known(finding) for finding in _spoken(study, person)]
     starts = list(range(0, n - length + 1, length))
     by_part = [
-        [_moved(finding, a, b) for finding in _spoken(_part(study, a, b), person)]
+        [_moved(known(finding), a, b) for finding in _spoken(_part(study, a, b), person)]
         for a, b in zip(starts, [*starts[1:], n], strict=True)
     ]
     counts = Counter(code for part in by_part for code in {finding.code for finding in part})
@@ -124,5 +124,5 @@ def leader(seen: Strip, person: Person) -> list[Finding]:
         return [paced, *ectopy.pacing(seen), *supraventricular.under_pacing(seen)]
     broad = tachycardia.broad(seen)
     if broad:
-        return broad
+        return broad + supraventricular.above_escape(seen)
     return supraventricular.leader(seen, person)

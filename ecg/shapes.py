@@ -88,7 +88,7 @@ ANTERIOR_STEMI = replace(
         Wave(8, 26, 48, _limb_and_chest(I=-80, II=-120, V1=-900, V2=-900, V3=-600, V4=-300, V5=-150)),
     ),
     # III −0.07, aVF −0.06 mV opposite to V2 … V4
-    st=(Wave(40, 120, 230, (20, -50, 120, 360, 420, 330, 70, 10), flat=True),),
+    st=(Wave(40, 120, 230, (20, -50, 120, 360, 420, 330, 50, 0), flat=True),),
     t_uv=(120.0, 150.0, 150.0, 700.0, 800.0, 650.0, 400.0, 250.0),
 )
 LATERAL_STEMI = replace(

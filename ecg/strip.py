@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ecg.atrial import Atrial, atrial
 from ecg.conduction import Conduction, conduction
 from ecg.leads import LEADS
-from ecg.study import Study
+from ecg.study import Finding, Study
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -22,6 +22,11 @@ WIDE_MS = 120.0
 
 _BEND_UV, _DROPOUT_S = 1e-3, 0.4
 """A stretch so long without any bend in any lead is no signal."""
+
+
+def known(finding: Finding) -> Finding:
+    """The finding without numbers that nobody knows."""
+    return finding._replace(numbers={k: v for k, v in finding.numbers.items() if np.isfinite(v)})
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -18,6 +18,10 @@ electrocardiogram", Eur Heart J 2001: 2nd and 98th centiles, rounded."""
 _SWING_S, _SWING = 0.12, 0.22
 """Range of sinus RR from which it is arrhythmia: 0.12 s (Chinese practice), and so much of the mean, since
 readers of the development records call less a sinus rhythm."""
+_SILENT, _WHOLE_CYCLE = 1.7, 0.1
+"""RR over the usual one that is no swing any more, and how near to a whole number of cycles a block keeps
+it."""
+_AFTER_T_S, _BEFORE_OWN_P_S = 0.55, 0.45
 _PAUSE = 1.6
 """An RR so much longer than the usual one is a pause, not a swing."""
 _COHERENT = 0.5
@@ -35,6 +39,9 @@ _WAVES_UV, _WAVES_OVER, _WAVES_EVEN = 18.0, 0.85, 0.30
 _FIRST_DEGREE_MS, _CHILD_FIRST_DEGREE_MS = 200.0, 180.0
 """PR above which AV block is of first degree (spec-clinical 5.2; for children Rijnbeek 2001, 98th
 centile)."""
+_P_TO_R_LONG_S = 0.25
+"""P peak to R where PR itself is not measured: half a P wave and the rise of R later than 0.2 s from onset to
+onset, and the error of both."""
 _SHORT_PR_MS = 120.0
 _JUNCTION = 60.0
 _IDIOVENTRICULAR = 50.0
@@ -103,6 +110,12 @@ def under_pacing(seen: Strip) -> list[Finding]:
         return [_af(seen, "af.f_waves", {})]
     odds, numbers = fibrillation(seen)
     return [_af(seen, "af.irregular_no_p", numbers)] if odds > 0 else []
+
+
+def above_escape(seen: Strip) -> list[Finding]:
+    """Block of third degree over a slow ventricular rhythm; over a fast one dissociation means no block."""
+    apart = seen.conduction.kind == "dissociated" and seen.rate < _ESCAPE_FASTEST
+    return [_block_3(seen)] if apart else []
 
 
 def _rate(seen: Strip) -> dict[str, float]:
@@ -241,7 +254,27 @@ def _sinus(seen: Strip, person: Person, atrial_rate: float | None = None) -> lis
         swing = _swing(seen)
         if swing is not None:
             out.append(Finding("sinus_arrhythmia", "sinus.swing", seen.leads, swing))
+        out += _silent_sinus(seen)
     return out
+
+
+def _silent_sinus(seen: Strip) -> list[Finding]:
+    """A gap in sinus rhythm without a P wave of its own: a whole number of cycles is a block, another an
+    arrest."""
+    usual = float(np.nanmedian(seen.rr_s))
+    p_s = seen.atrial.p_peaks / seen.study.rate_hz
+    for k, rr in enumerate(seen.rr_s.tolist()):
+        if not rr >= _SILENT * usual or seen.kinds[k] in "SV" or seen.kinds[k + 1] == "V":
+            continue
+        a, b = float(seen.r_s[k]), float(seen.r_s[k + 1])
+        if ((p_s > a + _AFTER_T_S) & (p_s < b - _BEFORE_OWN_P_S)).any():
+            continue
+        cycles = rr / usual
+        whole = abs(cycles - round(cycles)) <= _WHOLE_CYCLE and round(cycles) >= 2
+        code = "sinoatrial_block" if whole else "sinus_arrest"
+        numbers = {"rr_ms": round(rr * 1e3, 0), "usual_rr_ms": round(usual * 1e3, 0)}
+        return [Finding(code, "sinus.silent", seen.leads, numbers, seen.sample(a), seen.sample(b))]
+    return []
 
 
 def _swing(seen: Strip) -> dict[str, float] | None:
@@ -279,6 +312,9 @@ def _from_above(seen: Strip, person: Person) -> list[Finding]:
     limit = _CHILD_FIRST_DEGREE_MS if child else _FIRST_DEGREE_MS
     if pr is not None and pr > limit:
         out.append(Finding("av_block_1", "av.pr_long", seen.leads, {"pr_ms": pr, "limit_ms": limit}))
+    elif pr is None and seen.conduction.kind == "one_to_one" and seen.conduction.pr_s > _P_TO_R_LONG_S:
+        numbers = {"p_to_r_ms": round(seen.conduction.pr_s * 1e3, 0)}
+        out.append(Finding("av_block_1", "av.p_to_r_long", seen.leads, numbers))
     early = seen.conduction.early_s
     if early and seen.conduction.kind == "one_to_one" and len(early) < 0.3 * len(seen.kinds):
         long = [at for at in early if _pause_follows(seen, at)]
@@ -314,7 +350,8 @@ def _inverted(seen: Strip) -> bool:
 def _substitute(seen: Strip) -> list[Finding]:
     """No P waves, steady beats: the AV junction or the ventricles lead; nothing is said where P may be
     unseen."""
-    if not _steady(seen) or seen.has_p or seen.study.quality.verdict != "diagnostic":
+    unknown = np.isnan(seen.atrial.coherence)
+    if unknown or not _steady(seen) or seen.has_p or seen.study.quality.verdict != "diagnostic":
         return []
     numbers = _rate(seen) | {"p_coherence": round(seen.atrial.coherence, 2)}
     if seen.wide and seen.rate <= _ESCAPE_FASTEST:

@@ -14,7 +14,7 @@ import cbor2
 from pydantic import ValidationError
 
 from protocols.errors import BodyError, DecodeError, HashMismatch, UnknownType
-from protocols.messages import MESSAGES, TYPE_OF, Message
+from protocols.messages import MESSAGES, TYPE_OF, WIRE, Message
 
 VERSION = 1
 MAX_FRAME_BYTES = 64 * 1024
@@ -82,8 +82,8 @@ def header_for(message: Message, body: bytes, *, sender: str, epoch: bytes, seq:
 
 
 def encode_body(message: Message) -> bytes:
-    """A message's body as deterministic CBOR; fields that are None are left out."""
-    return cbor2.dumps(message.model_dump(mode="python", exclude_none=True), canonical=True)
+    """A message's body as deterministic CBOR, without fields that are None or Message.LATER at their default."""
+    return cbor2.dumps(message.model_dump(mode="python", exclude_none=True, context=WIRE), canonical=True)
 
 
 def decode_body(type_name: str, body: bytes) -> Message:

@@ -5,9 +5,17 @@ meaning never changes: a new meaning is a new type. Unknown fields are ignored. 
 nanoseconds since 1970 (`…_ns`); samples are counted, not timed.
 """
 
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from protocols.patient import Patient
 from protocols.report import Report
@@ -21,10 +29,28 @@ Count = Annotated[int, Field(ge=0, lt=2**63)]
 """A number both databases can keep; a time in nanoseconds is one too."""
 
 
+WIRE: dict[str, str] = {"to": "wire"}
+"""Context of `model_dump` for bodies that are sent."""
+
+
 class Message(BaseModel):
     """Root of all bodies: frozen, and deaf to fields of later versions."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+
+    LATER: ClassVar[frozenset[str]] = frozenset()
+    """Fields added after the first version: at their default they are not on the wire, so that what an older
+    station said has the same bytes, and hash, when it is said again."""
+
+    @model_serializer(mode="wrap")
+    def _as_first_said(self, dump: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        fields: dict[str, Any] = dump(self)
+        if info.context is WIRE:
+            model = type(self).model_fields
+            for name in self.LATER & fields.keys():
+                if getattr(self, name) == model[name].get_default(call_default_factory=True):
+                    del fields[name]
+        return fields
 
 
 class Complaint(Message):
@@ -85,6 +111,8 @@ class Recording(Message):
 class MachineStatement(Message):
     """A machine's suggestion: a code of protocols.statements, and the rule and numbers behind it."""
 
+    LATER = frozenset({"rule", "leads", "numbers", "start", "end", "level"})
+
     code: str
     evidence: str = Field(default="", max_length=500)
     """Rule, leads and numbers in one line, as printed."""
@@ -102,6 +130,8 @@ class MachineStatement(Message):
 
 class Analysis(Message):
     """What the station's machine made of it; never a diagnosis. The version travels with every number."""
+
+    LATER = frozenset({"escalated_by", "wants_longer", "profile", "swaps", "swaps_not_excluded"})
 
     version: str
     measurements: dict[str, float | None] = Field(default_factory=dict)

@@ -83,6 +83,15 @@ def test_a_run_that_changes_its_shape_is_polymorphic() -> None:
     assert ectopy.tachycardia(changed, run).code == "polymorphic_ventricular_tachycardia"
 
 
+def test_a_ventricular_beat_that_comes_late_stands_in() -> None:
+    base = seen("pause")
+    gap = int(np.argmax(base.rr_s)) + 1
+    kinds = tuple("V" if k == gap else "N" for k in range(len(base.kinds)))
+    found = codes(replace(base, kinds=kinds))
+    assert "ventricular_escape" in found
+    assert "ventricular_premature" not in found
+
+
 def test_a_pause_is_told_once_with_its_length_and_place() -> None:
     (found,) = ectopy.pauses(seen("pause"))
     assert found.code == "long_rr"

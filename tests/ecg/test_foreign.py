@@ -41,6 +41,23 @@ def test_a_stretch_is_that_part_of_the_whole_and_missing_stays_missing(tmp_path:
         foreign.samples(of, 2000)
 
 
+def test_gains_that_are_each_leads_own_range_are_no_calibration(tmp_path: Path) -> None:
+    i, iii = np.rint(700 * WAVE).astype("<i2"), np.rint(300 * np.cos(np.arange(2000) / 9)).astype("<i2")
+    counts = np.array([i, i + iii, iii])
+    counts.T.tofile(tmp_path / "x.dat")
+    for spans, rescaled in ((np.ptp(counts, axis=1), True), (np.array([1400, 900, 600]), False)):
+        rows = "".join(
+            f"x.dat 16 {g}/mV 16 0 0 0 0 {n}\n"
+            for g, n in zip(spans.tolist(), ("i", "ii", "iii"), strict=True)
+        )
+        (tmp_path / "x.hea").write_text(f"x 3 500 2000\n{rows}")
+        of = foreign.look(tmp_path / "x.hea")
+        assert of.rescaled is rescaled
+        whole = foreign.samples(of)
+        assert np.allclose(whole[0] + whole[2], whole[1]) is rescaled
+        assert not rescaled or np.array_equal(whole, counts)
+
+
 def test_several_samples_in_a_frame_keep_their_rate(tmp_path: Path) -> None:
     with record.wfdb_library() as wfdb:
         wfdb.wrsamp(

@@ -51,12 +51,13 @@ def codes(one: Study, person: Person | None = None) -> set[str]:
         ("av_block_2_1", {"sinus_rhythm", "av_block_2_1"}),
         ("av_block_high_grade", {"sinus_rhythm", "av_block_high_grade"}),
         ("av_block_3", {"av_block_3"}),
+        ("av_block_3_wide", {"av_block_3", "ventricular_rhythm"}),
         ("paced", {"paced_rhythm"}),
         ("paced_block", {"paced_rhythm", "av_block_3"}),
         ("af_paced", {"paced_rhythm", "atrial_fibrillation"}),
         ("paced_failing", {"paced_rhythm", "failure_to_capture", "long_rr"}),
         ("af_preexcited", {"atrial_fibrillation", "atrial_fibrillation_preexcited"}),
-        ("pause", {"sinus_rhythm", "long_rr"}),
+        ("pause", {"sinus_rhythm", "sinus_arrest", "long_rr"}),
         ("vf", {"ventricular_fibrillation"}),
         ("ventricular_flutter", {"ventricular_flutter"}),
         ("torsades", {"torsades_de_pointes"}),
@@ -144,6 +145,27 @@ def test_wrong_gain_by_a_thousand_invents_no_arrest() -> None:
     for gain in (1e-3, 1e3):
         found = codes(study.study(heart.samples * gain, 500.0))
         assert not found & {"ventricular_fibrillation", "ventricular_tachycardia", "atrial_fibrillation"}
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    scenario=st.sampled_from(["sinus", "af", "pause", "av_block_3", "vt", "paced", "vf"]),
+    rate_hz=st.sampled_from([100.0, 250.0, 360.0, 500.0]),
+    seconds=st.sampled_from([0.5, 2.0, 5.0, 10.0]),
+    seed=st.integers(1, 10_000),
+)
+def test_holes_leave_known_numbers_and_places_inside(
+    scenario: str, rate_hz: float, seconds: float, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    samples = simulate(scenario, 10.0, rate_hz, seed=seed).samples[:, : int(seconds * rate_hz)].copy()
+    a, b = np.sort(rng.integers(0, samples.shape[1], 2))
+    samples[:, a:b] = np.nan
+    samples[rng.random(12) < 0.3] = np.nan
+    for finding in rhythm.statements(study.study(samples, rate_hz)):
+        assert all(np.isfinite(value) for value in finding.numbers.values())
+        assert finding.start is None or 0 <= finding.start <= samples.shape[1]
+        assert finding.end is None or finding.end <= samples.shape[1] + 0.2 * rate_hz
 
 
 @settings(max_examples=6, deadline=None)

@@ -129,6 +129,14 @@ def test_where_p_may_be_unseen_nothing_is_said() -> None:
     assert codes(replace(seen, conduction=Conduction(), study=rough)) == []
 
 
+@pytest.mark.parametrize(("gap", "code"), [(1.6, "sinoatrial_block"), (2.0, "sinus_arrest"), (1.2, None)])
+def test_a_gap_without_a_p_wave_is_block_or_arrest_by_its_length(gap: float, code: str | None) -> None:
+    seen = with_rr([0.8] * 5 + [gap] + [0.8] * 3)
+    silent = replace(seen, atrial=seen.atrial._replace(p_peaks=np.zeros(0, dtype=np.int64)))
+    found = set(codes(silent)) & {"sinoatrial_block", "sinus_arrest"}
+    assert found == ({code} if code else set())
+
+
 @pytest.mark.parametrize(
     ("rr", "swings"),
     [

@@ -60,12 +60,12 @@ async def test_a_fragment_is_sealed(job: Job) -> None:
 
 
 def test_failing_arithmetic_does_not_hold_up_the_record(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ecg import measure
+    from ecg import study
 
     def fails(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(measure, "measure", fails)
+    monkeypatch.setattr(study, "study", fails)
     answer = work(job)
     assert answer["analysis"] is None
     assert answer["error"] == "ZeroDivisionError in the analysis"
