@@ -58,7 +58,8 @@ class WorklistItem(BaseModel):
     emergency: bool
     lane: str
     machine_summary: list[str] | None
-    """Statement codes of the machine, not confirmed by a physician; None: not analysed."""
+    """Statement codes of the machine, the most pressing first, not confirmed by a physician; None: not
+    analysed."""
 
 
 class Worklist(BaseModel):
@@ -103,8 +104,15 @@ def _view(item: worklist.Item, user: User, now_ns: int) -> WorklistItem:
         attempt=exam.attempt,
         emergency=exam.emergency,
         lane=exam.lane,
-        machine_summary=[s["code"] for s in analysis.get("statements", ())] if analysis else None,
+        machine_summary=_summary(analysis) if analysis else None,
     )
+
+
+def _summary(analysis: dict[str, Any]) -> list[str]:
+    """Each code once, the most pressing first; what does not raise the level last."""
+    said = analysis.get("statements", ())
+    pressing = sorted(said, key=lambda s: 9 if s.get("level") is None else s["level"])
+    return list(dict.fromkeys(s["code"] for s in pressing))
 
 
 def _note_shown(hub: Hub, user: User, exam_ids: list[str]) -> None:

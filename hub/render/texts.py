@@ -1,6 +1,6 @@
 """Under the paper: numbers, findings, impression; in full on further pages where they are long."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from hub.render import paper
@@ -18,6 +18,29 @@ _SIZES_PT = (9.0, 8.0, 7.0)
 """Tried in this order until the text fits beside the numbers."""
 _FULL_PT = 10.0
 _HEADING_PT = 8.5
+
+_MAIN = frozenset(
+    {
+        "heart_rate",
+        "rr_ms",
+        "p_ms",
+        "pr_ms",
+        "qrs_ms",
+        "qt_ms",
+        "qtcf_ms",
+        "qtcb_ms",
+        "p_axis_deg",
+        "qrs_axis_deg",
+        "t_axis_deg",
+        "rv5_mv",
+        "sv1_mv",
+        "rv5_sv1_mv",
+    }
+)
+"""Measurements that are printed; how many others there are is said below them."""
+_IF_KNOWN = frozenset({"qtc_wide_ms"})
+_FLAG = "qtc_unsteady"
+"""Not a number: said in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,39 +197,59 @@ def _heading(sheet: Sheet, block: _Block, x: float, y: float, width: float) -> N
 
 
 def _numbers(sheet: Sheet, context: ReportContext, words: Words, top: float) -> None:
-    """Two columns of measurements, and whose they are."""
+    """Two columns of measurements, whose they are, and what is not printed."""
     report, analysis = context.report, context.analysis
-    stated = bool(report.measurements) and context.signed_by is not None
-    note = words("measured_confirmed" if stated else "measured_by_machine")
+    signed = context.signed_by is not None
+    note = words("measured_confirmed" if report.measurements and signed else "measured_by_machine")
     if analysis:
         note += f" v{analysis.version}"
     rows = report.measurements or _measured(analysis)
     y = top + _step(_HEADING_PT)
     _heading(sheet, _Block(words("measurements"), note, ""), _LEFT, y - 0.8, _COLUMNS_MM[0][1])
     by_id = {row.id: row for row in rows}
-    known = [row for row in MEASUREMENTS if row.id in by_id] or list(MEASUREMENTS)
-    others = [id_ for id_ in by_id if id_ not in {row.id for row in MEASUREMENTS}]
-    cells = [(words.row(row.zh, row.en), by_id.get(row.id), row.unit, row.decimals) for row in known] + [
-        (id_, by_id[id_], "", 2) for id_ in others
-    ]
-    half = max(7, -(-len(cells) // 2))
+    printed = _printed(by_id, signed)
+    half = max(7, -(-len(printed) // 2))
     step = min(4.1, 28.7 / half)
     size = min(8.5, step / 4.1 * 8.5)
     edited = []
-    for n, (name, row, unit, decimals) in enumerate(cells):
+    for n, (id_, name, unit, decimals) in enumerate(printed):
+        row = by_id.get(id_)
         x = _LEFT + (n // half) * 40.5
         line = y + 4.0 + (n % half) * step
         value = "—" if row is None or row.value is None else f"{row.value:.{decimals}f}"
-        if row is not None and row.edited_from is not None and context.signed_by is not None:
-            edited.append(f"{name} {row.edited_from:.{decimals}f}")
+        if row is not None and row.edited_from is not None and signed:
+            edited.append(f"{words.row(*name)} {row.edited_from:.{decimals}f}")
             value += "*"
-        sheet.put(x, line, name, size, colour=INK_2)
+        sheet.put(x, line, words.row(*name), size, colour=INK_2)
         sheet.put(x + 25.5, line, value, size, colour=INK, bold=value != "—", align="right")
         sheet.put(x + 26.5, line, words.row(unit, unit.replace("次", "")), size * 0.85, colour=INK_3)
-    if edited:
-        note = words("edited", list=words.list(edited))
+    notes = [words("edited", list=words.list(edited))] if edited else []
+    if (flag := by_id.get(_FLAG)) is not None and flag.value:
+        notes.append(words("unsteady"))
+    if left_out := by_id.keys() - {id_ for id_, *_ in printed} - {_FLAG}:
+        notes.append(words("not_printed", n=len(left_out)))
+    if notes:
+        note = ("；", "; ")[words.index].join(notes)
         size = min(6.5, 6.5 * 78 / sheet.width_of(note, 6.5))
         sheet.put(_LEFT, y + 4.0 + half * step - 0.3, note, size, colour=INK_2)
+
+
+def _printed(
+    by_id: Mapping[str, ReportMeasurement], signed: bool
+) -> list[tuple[str, tuple[str, str], str, int]]:
+    """Id, names, unit and decimals of what is printed: _MAIN where there is any, _IF_KNOWN where it has a
+    value, and whatever the physician changed, be its id known here or not."""
+    changed = {id_ for id_, row in by_id.items() if signed and row.edited_from is not None}
+    has_main = any(id_ in by_id for id_ in _MAIN)
+    cells = [
+        (row.id, (row.zh, row.en), row.unit, row.decimals)
+        for row in MEASUREMENTS
+        if (row.id in _MAIN and (row.id in by_id or not has_main))
+        or (row.id in _IF_KNOWN and row.id in by_id and by_id[row.id].value is not None)
+        or (row.id in changed and row.id != _FLAG)
+    ]
+    known = {row.id for row in MEASUREMENTS}
+    return cells + [(id_, (id_, id_), "", 2) for id_ in by_id if id_ in changed and id_ not in known]
 
 
 def _measured(analysis: Analysis | None) -> tuple[ReportMeasurement, ...]:

@@ -58,6 +58,8 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "measured_confirmed": ("机器测量，经医师确认", "by machine, confirmed by the physician"),
     "measured_by_machine": ("机器分析，未经医师确认", "machine analysis, not confirmed by a physician"),
     "edited": ("* 医师修改；机器原值 {list}", "* changed by the physician; machine said {list}"),
+    "unsteady": ("心率不稳，QTc 参考", "rate unsteady, QTc for reference"),
+    "not_printed": ("另有 {n} 项未印", "{n} more not printed"),
     "findings": ("心电图所见", "Findings"),
     "impression": ("心电图诊断", "Impression"),
     "advice": ("诊断建议", "Advice"),
@@ -89,9 +91,10 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "muscle_noise": ("肌电干扰", "muscle noise"),
     "mains_noise": ("工频干扰", "mains noise"),
     "baseline_wander": ("基线漂移", "wander"),
+    "loose": ("接触不良", "loose"),
 }
 
-LABEL_MARKS = ("lead_off", "saturated", "flat", "muscle_noise", "mains_noise", "baseline_wander")
+LABEL_MARKS = ("lead_off", "saturated", "flat", "loose", "muscle_noise", "mains_noise", "baseline_wander")
 """Verdicts on a lead that are printed beside its label."""
 
 

@@ -81,15 +81,23 @@ def save_draft(
 
 
 def _check(session: Session, exam: Exam, body: Body) -> None:
-    """Known codes and ids, storable numbers and characters, a recording of this exam. Raises Invalid."""
+    """Known codes and ids, storable numbers and characters, a recording of this exam. Raises Invalid.
+
+    Known is also what a machine said of this exam: a station newer than the hub has more codes and ids, and
+    nothing of them may be lost on the way through a report.
+    """
+    attempts = recordings.of_exam(session, exam.id)
+    codes, ids = set(_CODES), set(_MEASURED)
+    for recording in attempts:
+        said = recording.analysis or {}
+        codes.update(statement["code"] for statement in said.get("statements", ()))
+        ids.update(said.get("measurements", ()))
     wrong = [
         f"impression.{n}.code: unknown"
         for n, statement in enumerate(body.impression)
-        if statement.code is not None and statement.code not in _CODES
+        if statement.code is not None and statement.code not in codes
     ]
-    wrong += [
-        f"measurements.{n}.id: unknown" for n, m in enumerate(body.measurements) if m.id not in _MEASURED
-    ]
+    wrong += [f"measurements.{n}.id: unknown" for n, m in enumerate(body.measurements) if m.id not in ids]
     wrong += [
         f"measurements.{n}: not a number"
         for n, m in enumerate(body.measurements)
@@ -97,10 +105,8 @@ def _check(session: Session, exam: Exam, body: Body) -> None:
     ]
     if "\0" in body.findings + body.advice + "".join(s.text for s in body.impression):
         wrong.append("a text: NUL character")
-    if body.recording_id is not None:
-        attempts = {r.id for r in recordings.of_exam(session, exam.id)}
-        if body.recording_id not in attempts:
-            wrong.append("recording_id: not of this exam")
+    if body.recording_id is not None and body.recording_id not in {r.id for r in attempts}:
+        wrong.append("recording_id: not of this exam")
     if wrong:
         raise Invalid(fields="; ".join(wrong[:8]))
 

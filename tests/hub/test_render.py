@@ -29,6 +29,7 @@ from hub.render.sheet import Sheet
 from hub.render.words import Words, local_time
 from protocols.messages import Analysis, Complaint, MachineStatement
 from protocols.report import FIELDS, Report, ReportMeasurement, Statement
+from protocols.statements import MEASUREMENTS
 
 RATE = 500
 POINTS_PER_MM = 72 / 25.4
@@ -417,6 +418,41 @@ def test_who_when_scale_and_words_are_on_the_page(signed: bytes, tmp_path: Path)
         assert word in text, word
     assert "第1页/共1页" in text.replace(" ", "")
     assert text.count("\f") == 1
+
+
+def test_the_main_numbers_are_printed_and_the_others_are_counted(tmp_path: Path) -> None:
+    measured = {row.id: 1.0 for row in MEASUREMENTS} | {"later_ms": 3.5, "qtc_wide_ms": None}
+    rows = tuple(ReportMeasurement(id=id_, value=value) for id_, value in measured.items())
+    report = context().report.model_copy(update={"measurements": rows})
+    text = text_of(render_report_pdf(context(report=report)).pdf, tmp_path)
+    for name in ("心率", "QTcB", "QRS 轴", "RV5+SV1"):
+        assert name in text, name
+    for name in ("later_ms", "QTcH", "最短 RR", "Sokolow", "宽 QRS"):
+        assert name not in text, name
+    # 28 in all: 14 are printed, and the flag is said in words.
+    assert "另有 13 项未印" in text
+    assert "心率不稳，QTc 参考" in text
+    assert text.count("\f") == 1
+
+
+def test_a_number_that_was_changed_is_printed_whoever_knows_it(tmp_path: Path) -> None:
+    rows = (
+        ReportMeasurement(id="pr_ms", value=160),
+        ReportMeasurement(id="qtch_ms", value=431, edited_from=400),
+        ReportMeasurement(id="later_ms", value=3.25, edited_from=2),
+        ReportMeasurement(id="qtc_wide_ms", value=444),
+    )
+    report = context().report.model_copy(update={"measurements": rows})
+    text = text_of(render_report_pdf(context(report=report)).pdf, tmp_path)
+    for words in ("QTcH", "431*", "later_ms", "3.25*", "444", "later_ms 2.00"):
+        assert words in text, words
+    assert "未印" not in text
+    assert "心率不稳" not in text
+
+
+def test_a_loose_lead_is_said_beside_its_name(tmp_path: Path) -> None:
+    loose = Analysis(version="0.1.0", lead_quality={"V3": "loose", "V4": "later_word"})
+    assert "接触不良" in text_of(render_report_pdf(context(analysis=loose)).pdf, tmp_path)
 
 
 def test_narrow_filter_and_unknown_band_are_stated(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from hub.domain import AuditLine, Delivery, Exam, Report
 from hub.services import audit, reports
 from protocols import live
 from protocols.envelope import decode_body, message_id
-from protocols.messages import ReportOpened, ReportShow
+from protocols.messages import MachineStatement, ReportOpened, ReportShow
 
 
 def _sign(client, body, exam_id="exam-1"):
@@ -162,6 +162,59 @@ def test_what_cannot_be_signed(world, reader, body, changes, code) -> None:
     with db.reading(world.engine) as session:
         assert session.exec(select(Delivery)).all() == []
         assert session.exec(select(Report)).all() == []
+
+
+def _said_by_a_newer_station():
+    """An analysis with an id and a code that this hub has no row for."""
+    analysis = closed().analysis.model_copy(
+        update={
+            "measurements": {"heart_rate": 72.0, "later_ms": 12.5, "qtc_unsteady": 1.0},
+            "statements": (
+                MachineStatement(code="sinus_rhythm"),
+                MachineStatement(code="later_code", level=1),
+                MachineStatement(code="sinus_rhythm"),
+            ),
+            "level": None,
+        }
+    )
+    return closed("exam-3", "rec-3", analysis=analysis)
+
+
+def test_what_a_newer_station_measured_stays_in_the_report(world, reader, body, printable) -> None:
+    arrive(world.engine, _said_by_a_newer_station())
+    newer = body(
+        measurements=[{"id": "heart_rate", "value": 72}, {"id": "later_ms", "value": 12.5}],
+        impression=[{"code": "later_code", "text": "later_code"}],
+    )
+    reader.post("/api/exams/exam-3/claim")
+    assert reader.put("/api/exams/exam-3/draft", json={"body": newer}).status_code == 200
+    assert [m["id"] for m in reader.get("/api/exams/exam-3").json()["draft"]["body"]["measurements"]] == [
+        "heart_rate", "later_ms",
+    ]  # fmt: skip
+    assert _sign(reader, newer, "exam-3").status_code == 200
+    kept = reader.get("/api/exams/exam-3").json()["report"]["body"]
+    assert kept["measurements"][1] == {"id": "later_ms", "value": 12.5, "edited_from": None}
+    assert kept["impression"][0]["code"] == "later_code"
+
+
+def test_an_id_that_another_exam_has_is_foreign_here(world, reader, body) -> None:
+    arrive(world.engine, _said_by_a_newer_station())
+    reader.post("/api/exams/exam-1/claim")
+    for changes in (
+        {"measurements": [{"id": "later_ms", "value": 1}]},
+        {"impression": [{"code": "later_code", "text": "x"}]},
+    ):
+        answer = reader.put("/api/exams/exam-1/draft", json={"body": body(**changes)})
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
+
+
+def test_the_list_says_the_most_pressing_first_and_not_judged_is_no_level(world, reader) -> None:
+    arrive(world.engine, _said_by_a_newer_station())
+    arrive(world.engine, closed("exam-4", "rec-4", level=3))
+    items = {item["exam_id"]: item for item in reader.get("/api/worklist").json()["items"]}
+    assert items["exam-3"]["machine_summary"] == ["later_code", "sinus_rhythm"]
+    assert (items["exam-3"]["level"], items["exam-4"]["level"]) == (None, 3)
+    assert items["exam-3"]["quality"] == "diagnostic"
 
 
 def test_without_a_claim_or_after_it_ran_out_nothing_is_signed(world, reader, body) -> None:

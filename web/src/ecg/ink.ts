@@ -11,6 +11,7 @@ export interface Ink {
   qual: string
   qualTint: string
   cursor: string
+  mark: string
   hatch: string
   font: string
 }
@@ -28,6 +29,7 @@ export function inkOf(element: Element): Ink {
     qual: token('--qual'),
     qualTint: token('--qual-tint'),
     cursor: token('--pri'),
+    mark: token('--mark'),
     hatch: token('--line-2'),
     font: token('--font'),
   }

@@ -1,8 +1,10 @@
 /** What the hub says to the reading room. Times are ns since 1970. */
 
-export type Level = 0 | 1 | 2 | 3
+import type { Analysis, Level, Verdict } from '@/shared/findings'
+
+export type { Analysis, Level }
 export type Sex = 'male' | 'female' | 'unknown'
-export type Quality = 'diagnostic' | 'rhythm_only' | 'repeat'
+export type Quality = Verdict
 export type Band = 'diagnostic' | 'muscle' | 'raw'
 
 export interface Person {
@@ -47,21 +49,6 @@ export interface CaseRow {
 export interface WorklistSnapshot {
   now_ns: number
   items: CaseRow[]
-}
-
-export interface MachineStatement {
-  code: string
-  evidence: string
-}
-
-export interface Analysis {
-  version: string
-  measurements: Record<string, number | null>
-  statements: MachineStatement[]
-  quality: Quality
-  quality_reasons: string[]
-  lead_quality: Record<string, string>
-  level: Level | null
 }
 
 export interface RecordingView {

@@ -88,7 +88,6 @@ const zh = {
   },
   machine: {
     title: '机器分析',
-    unconfirmed: '机器分析，未经医师确认',
     adopt: '采用',
     adopted: '已采用',
     none: '机器未给出提示',
@@ -253,7 +252,6 @@ const en: typeof zh = {
   },
   machine: {
     title: 'Machine analysis',
-    unconfirmed: 'Machine analysis · not confirmed by a physician',
     adopt: 'Adopt',
     adopted: 'adopted',
     none: 'The machine has no hint',

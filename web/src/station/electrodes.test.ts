@@ -43,11 +43,11 @@ describe('the worst problem', () => {
 
   it('puts a lead that is off before noise', () => {
     expect(worstProblem({ ...good, V5: 'muscle_noise', V2: 'lead_off', II: 'baseline_wander' })).toEqual({
-      quality: 'lead_off',
+      word: 'lead_off',
       leads: ['V2'],
     })
     expect(worstProblem({ ...good, V5: 'muscle_noise', V6: 'muscle_noise' })).toEqual({
-      quality: 'muscle_noise',
+      word: 'muscle_noise',
       leads: ['V5', 'V6'],
     })
   })

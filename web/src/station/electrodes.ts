@@ -2,6 +2,7 @@
  * Electrodes and the leads that fall with them: what a person needs to find the right one on the chest.
  * Which lead is off is the station's judgement (`lead_quality`); here it only gets its words and its place.
  */
+import { type Fault, faults } from '@/shared/findings'
 import type { BoxNow, Quality } from './types'
 
 export const LEADS = ['I', 'II', 'III', 'aVR', 'aVL', 'aVF', 'V1', 'V2', 'V3', 'V4', 'V5', 'V6'] as const
@@ -59,21 +60,7 @@ export function electrodesToPress(box: BoxNow | null, quality: Record<string, Qu
   return ELECTRODES.filter((electrode) => off.has(electrode))
 }
 
-type Problem = Exclude<Quality, 'good'>
-
-const BADNESS: Record<Problem, number> = {
-  lead_off: 0,
-  flat: 1,
-  saturated: 2,
-  mains_noise: 3,
-  muscle_noise: 4,
-  baseline_wander: 5,
-}
-
 /** The worst thing wrong now and the leads it is wrong with; null when all is well or nothing is known. */
-export function worstProblem(quality: Record<string, Quality>): { quality: Problem; leads: Lead[] } | null {
-  const found = LEADS.map((lead) => quality[lead]).filter((q): q is Problem => q !== undefined && q !== 'good')
-  if (found.length === 0) return null
-  const worst = found.reduce((a, b) => (BADNESS[b] < BADNESS[a] ? b : a))
-  return { quality: worst, leads: LEADS.filter((lead) => quality[lead] === worst) }
+export function worstProblem(quality: Record<string, Quality>): Fault | null {
+  return faults(quality)[0] ?? null
 }

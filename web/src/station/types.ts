@@ -1,7 +1,11 @@
 /** What the agent on this device says (JSON of `edge_agent/station`). Times are ns since 1970, as numbers: only ever shown. */
 
+import type { Analysis } from '@/shared/findings'
+
+export type { Analysis }
 export type Sex = 'male' | 'female' | 'unknown'
-export type Quality = 'good' | 'lead_off' | 'muscle_noise' | 'baseline_wander' | 'mains_noise' | 'saturated' | 'flat'
+/** A word of ecg/quality.py LEAD_WORDS; one this page does not know is shown as it came. */
+export type Quality = string
 
 export interface User {
   username: string
@@ -60,16 +64,6 @@ export interface Complaint {
   present: boolean | null
   history: string[]
   note: string
-}
-
-export interface Analysis {
-  version: string
-  measurements: Record<string, number | null>
-  statements: { code: string; evidence: string }[]
-  quality: 'diagnostic' | 'rhythm_only' | 'repeat'
-  quality_reasons: string[]
-  lead_quality: Record<string, Quality>
-  level: 0 | 1 | 2 | 3 | null
 }
 
 export type AttemptState = 'sealing' | 'saved' | 'received' | 'rejected' | 'conflict'
