@@ -360,7 +360,7 @@ def _behind_block(beat: Complex, kind: str) -> list[Finding]:
         st, up, down = level(beat, name), beat.r(name), beat.s(name)
         if not np.isfinite(st + up + down):
             continue
-        if (st >= _CONCORDANT_MV and up > 1.5 * down) or (
+        if (st >= max(_CONCORDANT_MV, _limit(beat, name)) and up > 1.5 * down) or (
             name in ("V1", "V2", "V3") and st <= -_CONCORDANT_MV and down > 1.5 * up
         ):
             concordant[name] = st

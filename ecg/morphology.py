@@ -62,7 +62,7 @@ def statements(study: Study, person: Person | None = None, rhythm: Collection[Fi
     if not paced and not infarct:
         found += ventricles.poor_r(view, kind)
     if kind not in _SECONDARY:
-        found += repolarisation.potassium(view, without_p=study.measurements.get("pr_ms") is None)
+        found += repolarisation.potassium(view, without_p=not codes & _WITH_P)
     return _once(found if fluttering else found + _qtc(view))
 
 
@@ -76,6 +76,9 @@ def _once(found: list[Finding]) -> list[Finding]:
 
 _SECONDARY = frozenset({"left", "paced", "preexcited"})
 """Activation behind which ST and T follow the QRS."""
+_WITH_P = frozenset(
+    {"sinus_rhythm", "sinus_bradycardia", "sinus_tachycardia", "atrial_rhythm", "atrial_tachycardia"}
+)
 _NO_SHAPE = frozenset(
     {
         "ventricular_fibrillation",

@@ -15,7 +15,8 @@ _FLAT = 0.1
 _TALL_T_MV, _TALL_LIMB_MV, _TALL_LEADS, _OVER_QRS = 1.0, 0.5, 3, 0.5
 """Tall T in chest and limb leads (part IV: above the 98th centile), in three leads at least, and at least
 half as high as the larger wave of the QRS."""
-_PEAKED = 0.30
+_POTASSIUM_QRS_MS = 130.0
+_PEAKED = 0.25
 """Width of T at half its height over the QT interval, up to which it is narrow; ours: 0.2 in the simulated
 pattern, more than this in development strips with a tall T."""
 _WELLENS_ST_MV, _WELLENS_T_MV, _WELLENS_R_MV = (-0.05, 0.15), (-0.15, -0.25), 0.2
@@ -114,7 +115,7 @@ def potassium(beat: Complex, *, without_p: bool) -> list[Finding]:
     numbers |= {"t_half_width_ms": round(width, 0), "qrs_ms": beat.measure("qrs_ms")}
     if not width <= _PEAKED * beat.measure("qt_ms"):
         return []
-    if beat.measure("qrs_ms") >= 120 or without_p:
+    if beat.measure("qrs_ms") >= _POTASSIUM_QRS_MS or without_p:
         return [Finding("hyperkalaemia_pattern", "t.potassium", tuple(tall), numbers)]
     return [Finding("tall_t", "t.tall", tuple(tall), numbers)]
 
