@@ -224,9 +224,9 @@ def mains() -> None:
         for hz in (49.6, 50.0, 50.2):
             hum = 300 * np.sin(2 * np.pi * hz * t[None] + np.arange(12)[:, None])
             left = (run(clean + hum) - bare[way])[:, late]
-            figures[f"left_of_{hz}_hz_uv_rms"] = round(
-                float((left - left.mean(axis=1, keepdims=True)).std()), 1
-            )
+            # Half a period apart mains is twice itself; an offset that is still decaying is nothing.
+            rest = float((left[:, 5:] - left[:, :-5]).std() / 2)
+            figures[f"left_of_{hz}_hz_uv_rms"] = round(rest, 2)
         steps[way] = figures
     say("mains at 300 µV, 12 leads", "no ringing on QRS: ≤ 10 µV; the rest gone", **steps)
 
