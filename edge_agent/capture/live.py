@@ -160,8 +160,7 @@ class LivePicture:
         recent = recent[:, np.isfinite(recent).any(axis=0)]
         if recent.shape[1] >= self._rate_hz:
             twelve = leads.derive(recent, self._leads)
-            verdict = quality.assess(twelve, self._rate_hz, leads.LEADS, self.electrodes_off)
-            self.lead_quality = dict(verdict.per_lead)
+            self.lead_quality = quality.latest(twelve, self._rate_hz, leads.LEADS, self.electrodes_off)
         else:
             self.lead_quality = {}
 
