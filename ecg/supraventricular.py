@@ -171,6 +171,8 @@ def leader(seen: Strip, person: Person) -> list[Finding]:
 
 def _flutters(seen: Strip) -> bool:
     """Does the strip look the same one flutter cycle later, several times in each RR?"""
+    if not np.isfinite(seen.rr_s).any():
+        return False
     usual_ms = float(np.nanmedian(seen.rr_s)) * 1e3
     return bool(
         seen.atrial.flutter >= _FLUTTER

@@ -295,6 +295,8 @@ def serve(idle_s: float = IDLE_S) -> None:
     import scipy.signal  # noqa: F401 - loaded while the capture still runs
     import wfdb  # noqa: F401
 
+    from ecg import electrodes, morphology, rhythm, study, triage  # noqa: F401
+
     source = sys.stdin.fileno()
     waiting = b""
     while True:

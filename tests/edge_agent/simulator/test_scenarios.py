@@ -51,7 +51,7 @@ def test_lead_off_names_its_electrode():
 
 def test_unknown_scenario_is_refused():
     with pytest.raises(ValueError, match="unknown scenario"):
-        from_scenario("torsades", 1, 500, 1.0)
+        from_scenario("no_such_heart", 1, 500, 1.0)
 
 
 def test_a_file_that_is_no_record_is_refused(tmp_path):
