@@ -12,7 +12,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ecg import annotate, charts, document, figures, foreign, plot, record, results, tables, unseen, validate
+from ecg import (
+    annotate,
+    charts,
+    document,
+    figures,
+    foreign,
+    plot,
+    record,
+    results,
+    tables,
+    typeset,
+    unseen,
+    validate,
+)
 from ecg.scoring import matched
 from ecg.study import Person
 
@@ -119,20 +132,24 @@ def _validate(options: argparse.Namespace) -> int:
                     _say(title)
     rehearsed = list(validate.rehearse(range(options.seeds)))
     summed = figures.figures(examined, broken, rehearsed)
+    # A document names a file as it was typed, unless it lies somewhere on this machine only.
+    folds = (
+        options.wave_folds.as_posix() if options.wave_folds and not options.wave_folds.is_absolute() else None
+    )
     picture = None
     if options.picture is not None and options.report is not None:
         picture = Path(os.path.relpath(options.picture, options.report.parent)).as_posix()
     written: list[tuple[Path | None, Callable[[], str]]] = [
         (options.json, lambda: json.dumps(summed, ensure_ascii=False, indent=1, allow_nan=False) + "\n"),
-        (options.text, lambda: tables.text(tables.tables(summed))),
+        (options.text, lambda: typeset.text(tables.tables(summed))),
         (options.picture, lambda: charts.picture(summed)),
-        (options.report, lambda: document.document(summed, picture)),
+        (options.report, lambda: document.document(summed, picture, folds)),
     ]
     for path, make in written:
         if path is not None:
             results.write_text(path, make())
     if all(path is None for path, _ in written):
-        print(tables.text(tables.tables(summed)), end="")
+        print(typeset.text(tables.tables(summed)), end="")
     return 1 if broken or not examined else 0
 
 
@@ -140,7 +157,7 @@ def _sets(folders: Sequence[Path]) -> dict[str, list[Path]]:
     """Name of a set → where its records are: a folder that holds records, or each folder in it that does."""
     out: dict[str, list[Path]] = {}
     for path in folders:
-        inside = sorted(p for p in path.iterdir() if p.is_dir()) if path.is_dir() else []
+        inside = sorted(p for p in path.iterdir() if p.is_dir() and foreign.holds(p)) if path.is_dir() else []
         direct = not path.is_dir() or any(p.name.endswith((".hea", ".tar.xz")) for p in path.iterdir())
         for own in [path] if direct or not inside else inside:
             name = own.name if own.is_dir() else own.resolve().parent.name

@@ -6,17 +6,17 @@ No date, no time and no path stands in it, so that the same code and records giv
 from collections.abc import Mapping
 from typing import Any
 
-from ecg.tables import markdown, tables
+from ecg.tables import tables
+from ecg.typeset import markdown
 
 _HEAD = """# Validation
 
 What `ecg` {version} says of annotated records, beside what their annotators said. Written by
 
-    python -m ecg validate --report docs/VALIDATION.md FOLDER
+    python -m ecg validate {options}--report FILE FOLDER
 
-with the folder of the development records{folds}, and not edited by hand: the same code and the same
-records write the same bytes. Any set of WFDB records with annotations or labels can be put in their
-place.
+with the folder of the development records, and not edited by hand: the same code and the same records
+write the same bytes. Any set of WFDB records with annotations or labels can be put in their place.
 
 ## What these figures are worth
 
@@ -43,13 +43,14 @@ boundaries and intervals are cross-validated as far as the weights go, and so ar
 statements and levels rest on. The other records are in no training."""
 
 
-def document(figures: Mapping[str, Any], picture: str | None = None) -> str:
-    """Markdown of every figure; `picture`: where their drawing lies, seen from the document."""
+def document(figures: Mapping[str, Any], picture: str | None = None, folds: str | None = None) -> str:
+    """Markdown of every figure; `picture`: where their drawing lies, seen from the document; `folds`: where
+    the weights of the folds lie, as typed."""
     count = sum(own["held_out"] for own in figures["sets"].values())
     records = sum(own["records"] for own in figures["sets"].values())
     head = _HEAD.format(
         version=figures["version"],
-        folds=" and `--wave-folds` with the weights of the folds" if count else "",
+        options=f"--wave-folds {folds or 'FOLDS'} " if count else "",
         held_out=_HELD_OUT.format(count=count, records=records) if count else _ALL_SEEN,
     )
     drawing = f"![Every figure with its spread or interval]({picture})\n\n" if picture else ""

@@ -258,12 +258,17 @@ def headers(paths: Sequence[Path]) -> Iterator[Iterator[Path | record.RecordErro
         yield walk(Path(folder))
 
 
+def holds(folder: Path) -> bool:
+    """Is there anything in it that may be a record?"""
+    return any(path.name.endswith((".hea", *_ARCHIVES)) for path in folder.rglob("*"))
+
+
 def _at(path: Path, spare: Path) -> Iterator[Path | record.RecordError]:
     if path.is_dir():
         found = sorted(p for p in path.rglob("*") if p.is_file() and p.name.endswith((".hea", *_ARCHIVES)))
         parts = _parts_of(p for p in found if p.suffix == ".hea")
         if not found:
-            yield record.RecordMissingError(f"{path} holds no WFDB header and no archive")
+            yield record.RecordMissingError(f"{path.name} holds no WFDB header and no archive")
         for file in found:
             if file.suffix != ".hea":
                 yield from _in_archive(file, spare, others_too=True)
@@ -276,7 +281,7 @@ def _at(path: Path, spare: Path) -> Iterator[Path | record.RecordError]:
         if header.is_file():
             yield header
         else:
-            yield record.RecordMissingError(f"{header} is missing")
+            yield record.RecordMissingError(f"{header.name} is missing")
 
 
 def _in_archive(archive: Path, spare: Path, others_too: bool = False) -> Iterator[Path | record.RecordError]:

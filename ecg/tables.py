@@ -1,20 +1,11 @@
-"""The figures of a validation as tables, in plain text and in Markdown."""
+"""The figures of a validation as tables."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from ecg import labels
 from ecg.scoring import CLASSES, MISSED
-
-
-class Table(NamedTuple):
-    """One table with what must be known to read it."""
-
-    title: str
-    note: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
+from ecg.typeset import Table
 
 POINT_WORDS = {
     "p_on": "P onset",
@@ -65,15 +56,19 @@ def tables(figures: Mapping[str, Any]) -> Iterator[Table]:
     if figures["broken"]:
         rows = tuple((name, why) for name, why in figures["broken"].items())
         yield Table("Records that could not be read", "", ("record", "why"), rows)
-    for name, own in sets.items():
-        yield from _of_set(name, own)
+    for kind in _KINDS:
+        for name, own in sets.items():
+            yield from kind(name, own)
     yield from _of_all(figures)
     yield from _simulated(figures["simulated"])
 
 
-def _of_set(name: str, own: Mapping[str, Any]) -> Iterator[Table]:
+def _beats_of(name: str, own: Mapping[str, Any]) -> Iterator[Table]:
     if "beats" in own:
         yield from _beats(name, own["beats"])
+
+
+def _boundaries_of(name: str, own: Mapping[str, Any]) -> Iterator[Table]:
     if "boundaries" in own:
         by_lead = own["boundaries"]
         lead = "II" if "II" in by_lead else next(iter(by_lead))
@@ -85,8 +80,6 @@ def _of_set(name: str, own: Mapping[str, Any]) -> Iterator[Table]:
     if "together" in own:
         note = "Reference: the second earliest onset and the second latest end of the leads of each beat."
         yield _points(f"{name}: boundaries of all leads together", own["together"], note)
-    if "intervals" in own:
-        yield _intervals(name, own["intervals"])
     if "either" in own:
         note = (
             "The reference does not say its lead: the nearest found in any lead counts. It marks some beats"
@@ -94,38 +87,52 @@ def _of_set(name: str, own: Mapping[str, Any]) -> Iterator[Table]:
         )
         yield _points(f"{name}: boundaries, nearest of the leads", own["either"], note)
     if "invented_p" in own:
-        share = own["invented_p"]["share"]
-        yield Table(
-            f"{name}: P waves marked where readers marked none",
-            "Records of atrial fibrillation, flutter and pacing in which no P wave is marked in any lead; the"
-            " lead as above.",
-            ("records", "beats", "P waves marked", "% of beats"),
+        yield _invented(name, own["invented_p"])
+
+
+def _invented(name: str, invented: Mapping[str, Any]) -> Table:
+    share = invented["share"]
+    row = (invented["records"], share["whole"], share["part"], _number(share["percent"]))
+    return Table(
+        f"{name}: P waves marked where readers marked none",
+        "Records of atrial fibrillation, flutter and pacing in which no P wave is marked in any lead; the"
+        " lead as above.",
+        ("records", "beats", "P waves marked", "% of beats"),
+        (tuple(str(cell) for cell in row),),
+    )
+
+
+def _intervals_of(name: str, own: Mapping[str, Any]) -> Iterator[Table]:
+    if "intervals" in own:
+        yield _intervals(name, own["intervals"])
+
+
+def _rhythm_of(name: str, own: Mapping[str, Any]) -> Iterator[Table]:
+    if "fibrillating" not in own:
+        return
+    one = own["fibrillating"]
+    yield Table(
+        f"{name}: atrial fibrillation and flutter in time",
+        "Each second of rhythm annotation counts once.",
+        ("minutes in it", "found %", "other minutes", "left alone %"),
+        (
             (
-                (
-                    str(own["invented_p"]["records"]),
-                    str(share["whole"]),
-                    str(share["part"]),
-                    _number(share["percent"]),
-                ),
+                f"{one['seconds'] / 60:.1f}",
+                _number(one["sensitivity_percent"]),
+                f"{one['other_seconds'] / 60:.1f}",
+                _number(one["specificity_percent"]),
             ),
-        )
-    if "fibrillating" in own:
-        one = own["fibrillating"]
-        yield Table(
-            f"{name}: atrial fibrillation and flutter in time",
-            "Each second of rhythm annotation counts once.",
-            ("minutes in it", "found %", "other minutes", "left alone %"),
-            (
-                (
-                    f"{one['seconds'] / 60:.1f}",
-                    _number(one["sensitivity_percent"]),
-                    f"{one['other_seconds'] / 60:.1f}",
-                    _number(one["specificity_percent"]),
-                ),
-            ),
-        )
+        ),
+    )
+
+
+def _statements_of(name: str, own: Mapping[str, Any]) -> Iterator[Table]:
     if "statements" in own:
         yield _statements(name, own["statements"])
+
+
+_KINDS = (_beats_of, _boundaries_of, _intervals_of, _rhythm_of, _statements_of)
+"""What is told of each set, in reading order."""
 
 
 def _beats(name: str, beats: Mapping[str, Any]) -> Iterator[Table]:
@@ -378,35 +385,3 @@ def _interval(share: Mapping[str, Any]) -> str:
     if share["percent"] is None:
         return "-"
     return f"{share['percent']:.1f} ({share['low']:.1f}-{share['high']:.1f})"
-
-
-def text(all_tables: Iterable[Table]) -> str:
-    """For a terminal: columns as wide as their widest cell, numbers to the right."""
-    parts: list[str] = []
-    for table in all_tables:
-        rows = [table.columns, *table.rows]
-        widths = [max(len(row[k]) for row in rows) for k in range(len(table.columns))]
-        lines = [
-            "  ".join(
-                cell.ljust(width) if k == 0 else cell.rjust(width)
-                for k, (cell, width) in enumerate(zip(row, widths, strict=True))
-            ).rstrip()
-            for row in rows
-        ]
-        lines.insert(1, "-" * (sum(widths) + 2 * (len(widths) - 1)))
-        parts.append("\n".join([table.title, *([table.note] if table.note else []), "", *lines]))
-    return "\n\n\n".join(parts) + "\n"
-
-
-def markdown(all_tables: Iterable[Table]) -> str:
-    """For a document: second-level headings, numbers to the right."""
-    parts: list[str] = []
-    for table in all_tables:
-        lines = [f"## {table.title}", ""]
-        if table.note:
-            lines += [table.note, ""]
-        lines.append("| " + " | ".join(table.columns) + " |")
-        lines.append("|---" + "|---:" * (len(table.columns) - 1) + "|")
-        lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in table.rows]
-        parts.append("\n".join(lines))
-    return "\n\n".join(parts) + "\n"

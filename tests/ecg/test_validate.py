@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ecg import annotate, charts, document, figures, foreign, record, tables, validate
+from ecg import annotate, charts, document, figures, foreign, record, tables, typeset, validate
 from ecg.leads import LEADS
 from ecg.record import Annotations
 from ecg.scoring import BeatScore, Counter, PointScore
@@ -169,7 +169,7 @@ def test_every_figure_reaches_tables_document_and_picture() -> None:
     titles = [table.title for table in tables.tables(summed)]
     assert titles[:2] == ["Records", "Records that could not be read"]
     assert all(len(row) == len(t.columns) for t in tables.tables(summed) for row in t.rows)
-    text = tables.text(tables.tables(summed))
+    text = typeset.text(tables.tables(summed))
     told = document.document(summed)
     for words in (
         "first: beats",
