@@ -27,8 +27,10 @@ _LATE, _MOST_LATE = 1.2, 0.5
 """A ventricular beat after so many usual RR stands in for one that is missing."""
 _PATTERN = 3
 """Repeats from which bigeminy and trigeminy are spoken of."""
-_ANSWER_S = (0.0, 0.16)
+_ANSWER_S = (-0.02, 0.16)
 """From a ventricular spike to the R of the beat that it makes."""
+_ATRIAL_ANSWER_S, _SAME_DELAY_S, _FEWEST_SPIKES = 0.32, 0.02, 3
+"""From an atrial spike to R, how constant a pacemaker is, and how many spikes are no chance."""
 _REFRACTORY_S = 0.30
 """A spike so soon after a beat cannot be answered."""
 _UNANSWERED = 2
@@ -277,6 +279,20 @@ def _empty(seen: Strip, start: int, end: int) -> bool:
     )
     inside = step[:, a:b].max(axis=1, initial=0.0)
     return bool(np.median(inside / np.maximum(steep, 1e-9)) < _QUIET)
+
+
+def answered(seen: Strip) -> float:
+    """Share of the beats before which, and always as long before, a pacing spike stands."""
+    spikes = seen.study.spikes / seen.study.rate_hz
+    if spikes.size < _FEWEST_SPIKES or not seen.r_s.size:
+        return 0.0
+    delay = seen.r_s[:, None] - spikes[None, :]
+    delay[(delay < _ANSWER_S[0]) | (delay > _ATRIAL_ANSWER_S)] = np.inf
+    nearest = delay.min(axis=1)
+    if not np.isfinite(nearest).any():
+        return 0.0
+    usual = float(np.median(nearest[np.isfinite(nearest)]))
+    return float(np.mean(np.abs(nearest - usual) <= _SAME_DELAY_S))
 
 
 def pacing(seen: Strip) -> list[Finding]:

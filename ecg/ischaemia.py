@@ -369,6 +369,9 @@ def _behind_block(beat: Complex, kind: str) -> list[Finding]:
     hit = concordant | excessive
     if any(a in hit and b in hit for a, b in NEIGHBOURS):
         rule = "st.concordant" if concordant else "st.excessive"
+        if kind == "paced":
+            # The end of a paced QRS is too uncertain for an alarm of its own: a reader is to look soon.
+            return [secondary, Finding("st_elevation", f"{rule}_{kind}", tuple(hit), _levels(hit))]
         territories = {t.code: [n for n in t.leads if n in hit] for t in _TERRITORIES}
         site = _site({code: leads for code, leads in territories.items() if leads})
         return [Finding(f"mi_{site}_acute", f"{rule}_{kind}", tuple(hit), _levels(hit))]

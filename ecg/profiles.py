@@ -231,6 +231,7 @@ URGENT: tuple[Criterion, ...] = (
     Criterion("r_on_t", 1, (), f"{_URGENT}; spec-clinical 5.4: urgent tier, reader confirms", longer=True),
     Criterion("qtc_prolonged", 1, (_at_least("qtc_ms", 500),), _URGENT),
     Criterion("mi_*_subacute", 1, (), _URGENT),
+    Criterion("st_elevation", 1, (), f"{_URGENT}: sub-threshold elevation"),
     Criterion("wellens_pattern", 1, (), _URGENT),
     Criterion("de_winter_pattern", 1, (), _URGENT),
     Criterion("diffuse_st_depression", 1, (), _URGENT),

@@ -32,7 +32,8 @@ _WHOLE = 0.75
 _PACED = 0.3
 """Share of paced beats from which the rhythm is paced."""
 _SPIKED = 0.5
-"""Spikes per beat from which it is, whatever the beats are taken for."""
+"""Share of beats that follow a spike, always after the same time, from which it is, whatever they are taken
+for."""
 
 
 def statements(study: Study, person: Person | None = None) -> list[Finding]:
@@ -113,8 +114,7 @@ def arrested(study: Study) -> Finding | None:
 
 def leader(seen: Strip, person: Person) -> list[Finding]:
     """Who leads the heart, and what becomes of it on the way down."""
-    spiked = seen.study.spikes.size >= max(2, _SPIKED * len(seen.kinds))
-    if seen.paced >= _PACED or spiked:
+    if seen.paced >= _PACED or ectopy.answered(seen) >= _SPIKED:
         numbers = {
             "paced_beats": float(seen.kinds.count("/")),
             "spikes": float(seen.study.spikes.size),

@@ -133,7 +133,10 @@ def test_behind_left_bundle_only_what_the_qrs_does_not_explain() -> None:
     with_it = {"V5": st_at(0.15) | up_qrs, "V6": st_at(0.15) | up_qrs, "I": st_at(0.0) | up_qrs}
     assert found(view(**with_it), "left")["mi_lateral_acute"].rule == "st.concordant_left"
     too_much = {"V1": st_at(0.6) | down_qrs, "V2": st_at(0.7) | down_qrs}
-    assert found(view(**too_much), "paced")["mi_septal_acute"].rule == "st.excessive_paced"
+    assert found(view(**too_much), "left")["mi_septal_acute"].rule == "st.excessive_left"
+    paced = found(view(**too_much), "paced")
+    assert paced["st_elevation"].rule == "st.excessive_paced"
+    assert not {code for code in paced if code.startswith("mi_")}
 
 
 def test_the_back_wall_shows_in_the_mirror() -> None:
