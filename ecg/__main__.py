@@ -108,7 +108,7 @@ def _validate(options: argparse.Namespace) -> int:
     examined: dict[str, list[validate.Examined]] = {}
     broken: dict[str, str] = {}
     try:
-        known = unseen.folds(options.wave_folds) if options.wave_folds else {}
+        known = unseen.folds(options.beat_folds, options.wave_folds)
     except record.RecordError as error:
         _say(str(error))
         return 1
@@ -132,9 +132,11 @@ def _validate(options: argparse.Namespace) -> int:
                     _say(title)
     rehearsed = list(validate.rehearse(range(options.seeds)))
     summed = figures.figures(examined, broken, rehearsed)
-    # A document names a file as it was typed, unless it lies somewhere on this machine only.
-    folds = (
-        options.wave_folds.as_posix() if options.wave_folds and not options.wave_folds.is_absolute() else None
+    typed = " ".join(
+        # A document names a folder as it was typed, unless it lies somewhere on this machine only.
+        f"{option} {'FOLDS' if path.is_absolute() else path.as_posix()}"
+        for option, path in (("--beat-folds", options.beat_folds), ("--wave-folds", options.wave_folds))
+        if path is not None
     )
     picture = None
     if options.picture is not None and options.report is not None:
@@ -143,7 +145,7 @@ def _validate(options: argparse.Namespace) -> int:
         (options.json, lambda: json.dumps(summed, ensure_ascii=False, indent=1, allow_nan=False) + "\n"),
         (options.text, lambda: typeset.text(tables.tables(summed))),
         (options.picture, lambda: charts.picture(summed)),
-        (options.report, lambda: document.document(summed, picture, folds)),
+        (options.report, lambda: document.document(summed, picture, typed)),
     ]
     for path, make in written:
         if path is not None:
@@ -205,12 +207,13 @@ def _parser() -> argparse.ArgumentParser:
     three.add_argument("--text", type=Path, metavar="FILE", help="the tables; printed if no file is named")
     three.add_argument("--picture", type=Path, metavar="FILE.svg", help="the figures drawn")
     three.add_argument("--report", type=Path, metavar="FILE.md", help="the tables as a document")
-    three.add_argument(
-        "--wave-folds",
-        type=Path,
-        metavar="DIR",
-        help="read boundaries with the weights that did not learn from the record (train_waves.py --fold)",
-    )
+    for name, script in (("beat", "fold_beats.py"), ("wave", "train_waves.py --fold")):
+        three.add_argument(
+            f"--{name}-folds",
+            type=Path,
+            metavar="DIR",
+            help=f"read {name}s with weights that did not learn from the record (scripts/{script})",
+        )
     three.add_argument(
         "--seeds", type=int, default=3, metavar="N", help="strips of each scenario of the simulated heart"
     )

@@ -4,6 +4,7 @@ No date, no time and no path stands in it, so that the same code and records giv
 """
 
 from collections.abc import Mapping
+from textwrap import wrap
 from typing import Any
 
 from ecg.tables import tables
@@ -24,34 +25,40 @@ The records are the development halves of public collections. The constants of t
 with these records in sight, so the tables show the program on what it was tuned on: expect less on
 records that nobody here has seen. Each constant says in the code where it comes from.
 
-{held_out}
-
-Nothing else below is cross-validated as a whole; where a threshold was, its place in the code says so.
+{unseen}
 
 A statement or a level is a machine's and waits for a doctor. Figures on real records and on the simulated
 heart are never added together. Where few records have a finding, read the interval and not the
 percentage.
 """
-_ALL_SEEN = """The boundaries come from a small network that was trained on the LUDB and QTDB records
-below, and partly on the others. Here it reads the very records that it learned from: boundaries,
-intervals and whatever rests on them are its training figures, not what it does on others. `--wave-folds`
-reads each record with weights that did not learn from it."""
-_HELD_OUT = """The boundaries come from a small network that was trained on the LUDB and QTDB records
-below, and partly on the others. For {count} of {records} records it was trained once more without them
-(five parts, by record), and each of these was read with the weights that had not learned from it: their
-boundaries and intervals are cross-validated as far as the weights go, and so are the boundaries that
-statements and levels rest on. The other records are in no training."""
+_SEEN = (
+    "Two small networks are in it: one that chooses the QRS among the deflections, trained on the MIT-BIH"
+    " records below, and one that reads boundaries, trained on those of LUDB and QTDB and, for P waves, on"
+    " parts of the others. {beats} {waves} Rules for statements, quality and levels were written and tuned"
+    " with all these records in sight; no table on them is cross-validated."
+)
+_TUNED = "{what} reads the very records that it learned from here: its tables are training figures."
+_UNSEEN = (
+    "{what} was trained again with each fifth of its records left out, and reads {count} of {records} records"
+    " with the weights that had not learned from them: its tables are cross-validated by record as far as the"
+    " weights go, not the constants beside them."
+)
 
 
-def document(figures: Mapping[str, Any], picture: str | None = None, folds: str | None = None) -> str:
-    """Markdown of every figure; `picture`: where their drawing lies, seen from the document; `folds`: where
-    the weights of the folds lie, as typed."""
-    count = sum(own["held_out"] for own in figures["sets"].values())
+def document(figures: Mapping[str, Any], picture: str | None = None, typed: str = "") -> str:
+    """Markdown of every figure; `picture`: where their drawing lies, seen from the document; `typed`: the
+    options that were given beside the folder."""
     records = sum(own["records"] for own in figures["sets"].values())
+
+    def told(what: str, kind: str) -> str:
+        count = sum(own["held_out"][kind] for own in figures["sets"].values())
+        return (_UNSEEN if count else _TUNED).format(what=what, count=count, records=records)
+
+    seen = _SEEN.format(beats=told("The first", "beats"), waves=told("The second", "waves"))
     head = _HEAD.format(
         version=figures["version"],
-        options=f"--wave-folds {folds or 'FOLDS'} " if count else "",
-        held_out=_HELD_OUT.format(count=count, records=records) if count else _ALL_SEEN,
+        options=f"{typed} " if typed else "",
+        unseen="\n".join(wrap(seen, 106)),
     )
     drawing = f"![Every figure with its spread or interval]({picture})\n\n" if picture else ""
     return f"{head}\n{drawing}{markdown(tables(figures))}"

@@ -36,7 +36,7 @@ def figures(
 def _of_set(examined: Sequence[Examined]) -> dict[str, Any]:
     out: dict[str, Any] = {
         "records": len(examined),
-        "held_out": sum(one.held_out for one in examined),
+        "held_out": {kind: sum(kind in one.held_out for one in examined) for kind in ("beats", "waves")},
         "seconds": _round(sum(one.seconds for one in examined)),
     }
     if beats := [one for one in examined if one.beats is not None]:

@@ -74,8 +74,8 @@ class Examined:
     fibrillating: Mapping[tuple[bool, bool], float] = field(default_factory=dict)
     """(found, so) → seconds."""
     verdict: str = ""
-    held_out: bool = False
-    """Were its boundaries read with weights that had not learned from it?"""
+    held_out: frozenset[str] = frozenset()
+    """Which networks, beats and waves, read it with weights that had not learned from it."""
 
 
 def examine(of: Foreign) -> Examined:
