@@ -4,13 +4,13 @@ The station's core process shows a heart rate with it. How QRS are told from eve
 `deflections` and `qrs`.
 """
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ecg import deflections, pacing, qrs
+from ecg.beat_classes import classify as classify
 from ecg.pacing import spikes as spikes
 
 Array = NDArray[np.float64]
@@ -18,9 +18,6 @@ Beats = NDArray[np.int64]
 
 _LEAST_S = 0.5
 """Shorter strips hold no beat that could be told from anything else."""
-_CHUNK_S, _MARGIN_S = 600.0, 30.0
-"""Long strips are read in pieces, so that memory does not grow with them; margins are read twice, so that
-every beat has its neighbours."""
 _LEAST_UV = 60.0
 """A candidate that is nowhere this high is no beat: the other thresholds are relative, and would find beats
 in the noise of an asystole."""
@@ -32,19 +29,6 @@ _EDGE_S = 0.05
 _PEAK_REACH_S = 0.08
 _BASELINE_S = 0.25
 _MUSCLE_S = 0.02
-
-
-def _fill(samples: Array) -> tuple[Array, NDArray[np.bool_]]:
-    """Gaps bridged by straight lines, offset removed; and where there was data."""
-    finite = np.isfinite(samples)
-    if finite.all():
-        return samples - samples.mean(axis=1, keepdims=True), finite
-    out = np.zeros_like(samples)
-    at = np.arange(samples.shape[1])
-    for row, mask, target in zip(samples, finite, out, strict=True):
-        if mask.any():
-            target[:] = np.interp(at, at[mask], row[mask] - row[mask].mean())
-    return out, finite
 
 
 def _peaks(at: Beats, filled: Array, weight: Array, rate_hz: float) -> Beats:
@@ -69,16 +53,7 @@ def _peaks(at: Beats, filled: Array, weight: Array, rate_hz: float) -> Beats:
     size = np.where((place >= 0) & (place < filled.shape[1]), size, -1.0)
     found = np.unique(at[high] + size.argmax(axis=1) - reach)
     edge = _EDGE_S * rate_hz
-    return np.asarray(found[(found > edge) & (found < filled.shape[1] - 1 - edge)])
-
-
-def _pieces(n: int, rate_hz: float) -> Iterator[tuple[int, int, int, int]]:
-    """(first, end) to read and (low, high) to keep."""
-    step, margin = round(_CHUNK_S * rate_hz), round(_MARGIN_S * rate_hz)
-    count = max(1, -(-(n - 2 * margin) // step))
-    for k in range(count):
-        low, high = (k * step + margin if k else 0), ((k + 1) * step + margin if k < count - 1 else n)
-        yield max(0, low - margin), min(n, high + margin), low, high
+    return np.asarray(found[(found >= edge) & (found <= filled.shape[1] - 1 - edge)])
 
 
 def detect(samples: NDArray[Any], rate_hz: float) -> Beats:
@@ -94,14 +69,14 @@ def detect(samples: NDArray[Any], rate_hz: float) -> Beats:
         (kept := _detect(data[:, first:end].astype(np.float64), rate_hz) + first)[
             (kept >= low) & (kept < high)
         ]
-        for first, end, low, high in _pieces(data.shape[1], rate_hz)
+        for first, end, low, high in deflections.pieces(data.shape[1], rate_hz)
     ]
     return np.concatenate(found)
 
 
 def _detect(data: Array, rate_hz: float) -> Beats:
     data[~np.isfinite(data)] = np.nan
-    filled, finite = _fill(data)
+    filled, finite = deflections.centred(data)
     dead = np.asarray(~finite.any(axis=0))
     if dead.all():
         return np.zeros(0, dtype=np.int64)
@@ -124,41 +99,50 @@ class Representative(NamedTuple):
     """Median interval before its members."""
 
 
-def representative(samples: NDArray[Any], r_peaks: Beats, rate_hz: float) -> Representative | None:
-    """The median beat of the largest group of like beats, aligned on QRS; None with fewer than three.
+_BEFORE_S, _AFTER_S = 0.4, 0.65
+_SHAPE_S, _SLACK_S = 0.06, 0.02
+_ALIKE = 0.85
+"""Correlation of the QRS from which on two beats are of one shape, as in qrs."""
+_LEAST_BEATS, _MOST_BEATS = 3, 400
+"""Of fewer no median is taken: two beats do not say which of them is the usual one. More change nothing."""
+_USUAL_WITHIN_S = 600.0
 
-    Samples are (n_leads, n) µV, NaN allowed; 400 ms before R to 650 ms after (or to the next P) are kept.
+
+def representative(samples: NDArray[Any], r_peaks: Beats, rate_hz: float) -> Representative | None:
+    """The median beat of the largest group of like beats, aligned on QRS.
+
+    Samples are (n_leads, n) or (n,) µV, NaN allowed; 400 ms before R to 650 ms after are kept. Pass the peaks
+    of one class for the usual beat of that class. None where fewer than three whole beats are alike; a strip
+    longer than ten minutes is read for ten.
     """
-    data = np.asarray(samples, dtype=np.float64)
-    filled = _fill(data)[0]
-    before, after = round(0.4 * rate_hz), round(0.65 * rate_hz)
-    whole = np.flatnonzero((r_peaks >= before) & (r_peaks + after < data.shape[1]))
-    if whole.size < 3:
+    data = np.atleast_2d(np.asarray(samples, dtype=np.float64))[:, : round(_USUAL_WITHIN_S * rate_hz)]
+    before, after = round(_BEFORE_S * rate_hz), round(_AFTER_S * rate_hz)
+    reach, slack = round(_SHAPE_S * rate_hz), round(_SLACK_S * rate_hz)
+    whole = np.flatnonzero((r_peaks >= before + slack) & (r_peaks + after + slack < data.shape[1]))
+    if whole.size < _LEAST_BEATS:
         return None
+    if whole.size > _MOST_BEATS:
+        whole = whole[np.linspace(0, whole.size - 1, _MOST_BEATS).astype(int)]
+    filled = deflections.centred(data)[0]
     banded = deflections.bandpass(filled, rate_hz, 1.0, 30.0)
-    reach, slack = round(0.06 * rate_hz), round(0.02 * rate_hz)
     window = np.arange(-reach, reach + 1)
-    cuts = banded[:, r_peaks[whole][:, None] + window].transpose(1, 0, 2).reshape(whole.size, -1)
-    cuts = cuts / np.maximum(np.linalg.norm(cuts, axis=1, keepdims=True), 1e-9)
-    likeness = cuts @ cuts.T
-    centre = int((likeness > 0.85).sum(axis=1).argmax())
-    group = whole[likeness[centre] > 0.85]
-    if group.size < 3:
+
+    def shapes(at: Beats) -> Array:
+        return banded[:, at[:, None] + window].transpose(1, 0, 2).reshape(at.size, -1)
+
+    cuts = shapes(r_peaks[whole])
+    cuts /= np.maximum(np.linalg.norm(cuts, axis=1, keepdims=True), deflections.TINY)
+    alike = cuts @ cuts.T > _ALIKE
+    group = alike[int(alike.sum(axis=1).argmax())]
+    if group.sum() < _LEAST_BEATS:
         return None
-    pattern = np.median(cuts[likeness[centre] > 0.85], axis=0).reshape(len(data), -1)
-    aligned = []
-    for beat in group:
-        shifts = [k for k in range(-slack, slack + 1) if r_peaks[beat] + k >= reach]
-        fit = [float((banded[:, r_peaks[beat] + k + window] * pattern).sum()) for k in shifts]
-        aligned.append(int(r_peaks[beat]) + shifts[int(np.argmax(fit))])
-    at = np.array(aligned)
-    keep = (at >= before) & (at + after < data.shape[1])
-    at, group = at[keep], group[keep]
-    if at.size < 3:
-        return None
-    pieces = filled[:, at[:, None] + np.arange(-before, after)[None, :]]
-    baseline = np.median(pieces[:, :, before - round(0.1 * rate_hz) : before - round(0.05 * rate_hz)], axis=2)
-    beat = np.median(pieces - baseline[:, :, None], axis=1)
+    pattern, members = np.median(cuts[group], axis=0), whole[group]
+    shifts = np.arange(-slack, slack + 1)
+    fit = np.stack([shapes(r_peaks[members] + k) @ pattern for k in shifts.tolist()])
+    at = r_peaks[members] + shifts[fit.argmax(axis=0)]
+    pieces = filled[:, at[:, None] + np.arange(-before, after)]
+    rest = slice(before - round(0.1 * rate_hz), before - round(0.05 * rate_hz))
+    beat = np.median(pieces - np.median(pieces[:, :, rest], axis=2)[:, :, None], axis=1)
     intervals = np.diff(r_peaks) / rate_hz
-    own = [intervals[k - 1] for k in group if k > 0]
-    return Representative(beat, before, group, float(np.median(own or intervals)))
+    own = intervals[members[members > 0] - 1]
+    return Representative(beat, before, members, float(np.median(own if own.size else intervals)))

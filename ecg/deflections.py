@@ -3,6 +3,7 @@
 Everything is seen at about 120 Hz, where a QRS still has its shape. numpy only.
 """
 
+from collections.abc import Iterator
 from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
@@ -11,11 +12,16 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from ecg import gaps
+
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
 RATE_HZ = 120.0
+CHUNK_S, _MARGIN_S = 600.0, 30.0
+"""Long strips are read in pieces, so that memory does not grow with them; margins are read twice, so that
+every beat has its neighbours."""
 _MIRROR_S = 0.5
 _BANDS: dict[str, tuple[float, float, int, bool]] = {
     "energy": (4.5, 18.0, 8, True),
@@ -74,6 +80,25 @@ class Candidates(NamedTuple):
     width_s: Array
     slowness: Array
     step: Array
+
+
+def pieces(n: int, rate_hz: float, chunk_s: float = CHUNK_S) -> Iterator[tuple[int, int, int, int]]:
+    """(first, end) to read and (low, high) to keep, of a strip of n samples."""
+    step, margin = round(chunk_s * rate_hz), round(_MARGIN_S * rate_hz)
+    count = max(1, -(-(n - 2 * margin) // step))
+    for k in range(count):
+        low, high = (k * step + margin if k else 0), ((k + 1) * step + margin if k < count - 1 else n)
+        yield max(0, low - margin), min(n, high + margin), low, high
+
+
+def centred(samples: Array) -> tuple[Array, Mask]:
+    """(n_leads, n) with gaps bridged and offsets removed; and where there was data."""
+    filled, finite = gaps.bridged(samples)
+    if finite.all():
+        return filled - filled.mean(axis=1, keepdims=True), finite
+    count = np.maximum(finite.sum(axis=1, keepdims=True), 1)
+    known = finite.any(axis=1, keepdims=True)
+    return np.where(known, filled - np.where(finite, filled, 0).sum(axis=1, keepdims=True) / count, 0), finite
 
 
 def _smooth_size(n: int) -> int:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
-Indices = NDArray[np.int64]
+from ecg.deflections import Array, Indices
+from ecg.gaps import bridged
 
 LEAST_HZ = 240.0
 """Below, a spike is not told from a narrow QRS, and none is looked for."""
@@ -38,18 +38,6 @@ _APART_S = 0.03
 _BLANK_S = (0.004, 0.016)
 
 
-def _bridged(data: Array) -> tuple[Array, NDArray[np.bool_]]:
-    finite = np.isfinite(data)
-    if finite.all():
-        return data, finite
-    out = np.zeros_like(data)
-    at = np.arange(data.shape[1])
-    for row, mask, target in zip(data, finite, out, strict=True):
-        if mask.any():
-            target[:] = np.interp(at, at[mask], row[mask])
-    return out, finite
-
-
 def spikes(samples: NDArray[Any], rate_hz: float) -> Indices:
     """Sample numbers of pacing spikes, ascending, in (n_leads, n) or (n,) raw µV with NaN gaps.
 
@@ -62,7 +50,7 @@ def spikes(samples: NDArray[Any], rate_hz: float) -> Indices:
     n = data.shape[1]
     if rate_hz < LEAST_HZ or n < 2 * step + 3:
         return np.zeros(0, dtype=np.int64)
-    filled, finite = _bridged(data)
+    filled, finite = bridged(data)
     bend = np.zeros_like(filled)
     bend[:, step:-step] = np.abs(filled[:, step:-step] - (filled[:, : -2 * step] + filled[:, 2 * step :]) / 2)
     if not finite.all():

@@ -160,7 +160,7 @@ def describe(of: Candidates, chosen: Mask) -> Array:
 
 
 HEIGHT, LIKENESS, _LOUD, _SAME_SIZE = 0, 8, 17, 25
-"""Columns of describe: height, likeness to the beats around, highest between them, likeness in size too."""
+"""Columns of describe: height, likeness to the beats around, what is highest between, likeness and size."""
 FOR, AGAINST = (0, 1, 2, 3, 4, 8, 9, 10, 15, 16, 25, 26), (6, 7, 11)
 """Columns that can only speak for a beat, and only against: the network is trained within these bounds."""
 FEATURES = 27
@@ -222,15 +222,15 @@ class Network(NamedTuple):
         return np.asarray(np.tanh(bounded @ self.hidden + self.bias) @ self.out + self.offset)
 
 
-def read_network(file: Path) -> Network:
-    """Weights as training wrote them. The file is part of the package."""
+def read_network(file: Path, prefix: str = "") -> Network:
+    """Weights as training wrote them."""
     with np.load(file, allow_pickle=False) as stored:
-        return Network(*(np.asarray(stored[name], dtype=np.float64) for name in Network._fields))
+        return Network(*(np.asarray(stored[prefix + name], dtype=np.float64) for name in Network._fields))
 
 
 @cache
 def network() -> Network:
-    """What training found."""
+    """What training found. The file is part of the package."""
     return read_network(WEIGHTS)
 
 

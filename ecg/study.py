@@ -95,7 +95,7 @@ def judged(data: Array, rate_hz: float, verdict: quality.Quality, person: Person
     seen = rows or noisy
     r_peaks = beats.detect(data[seen], rate_hz) if seen else np.zeros(0, dtype=np.int64)
     spikes = beats.spikes(data[seen], rate_hz) if seen else np.zeros(0, dtype=np.int64)
-    classes = ("Q",) * r_peaks.size
+    classes = beats.classify(data[seen], rate_hz, r_peaks, spikes) if seen else ()
     waves = delineate.waves(clean, rate_hz, r_peaks, classes)
     usual = _usual(clean, rows, rate_hz, r_peaks, classes)
     boundaries = delineate.Boundaries()

@@ -87,7 +87,7 @@ def test_right_electrodes_are_left_alone(hearts: dict[str, np.ndarray]) -> None:
 @pytest.mark.parametrize("swap", [s for s in SWAPS if s not in NEVER_EXCLUDABLE])
 def test_swaps_are_found(hearts: dict[str, np.ndarray], swap: str) -> None:
     named = sum(swap in reversals(swapped(x, LEADS, swap), RATE, LEADS).found for x in hearts.values())
-    assert named >= {"V2/V3": 5}.get(swap, 7)
+    assert named >= {"V2/V3": 6}.get(swap, 7)
 
 
 def test_what_cannot_be_excluded_is_said(hearts: dict[str, np.ndarray]) -> None:
