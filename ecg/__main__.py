@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from ecg import (
     annotate,
@@ -26,10 +25,7 @@ from ecg import (
     unseen,
     validate,
 )
-from ecg.scoring import matched
 from ecg.study import Person
-
-__all__ = ["examine", "main", "matched"]
 
 _CANNOT = (record.RecordError, OSError, ValueError, ArithmeticError, LookupError, MemoryError)
 """What one record may come to grief with, without an end to the work on the others."""
@@ -165,13 +161,6 @@ def _sets(folders: Sequence[Path]) -> dict[str, list[Path]]:
             name = own.name if own.is_dir() else own.resolve().parent.name
             out.setdefault(name, []).append(own)
     return out
-
-
-def examine(header: Path) -> tuple[dict[str, Any], Any, Any]:
-    """Figures of one record's beats, for tests that floor them."""
-    one = validate.examine(foreign.look(header))
-    assert one.beats is not None
-    return figures.beat_figures(one.beats), None, one.beats
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ecg import gaps
 from ecg.leads import LEADS
 from ecg.study import Study
 
@@ -115,7 +116,7 @@ def atrial(study: Study) -> Atrial:
     if not n or not rows or study.r_peaks.size < _FEWEST:
         return Atrial(hidden=np.ones(n, dtype=bool))
     names = [LEADS[k] for k in rows]
-    parts = _subtract(_filled(study.clean[rows]), study)
+    parts = _subtract(gaps.bridged(study.clean[rows])[0], study)
     flutter, cycle_ms = _flutter(parts, names)
     share, size_uv, over, even = _waves(parts, names)
     at = _alike(parts)
@@ -133,15 +134,6 @@ def atrial(study: Study) -> Atrial:
         p_peaks=at * parts.step + parts.step // 2,
         hidden=np.pad(hidden, (0, max(0, n - hidden.size)), constant_values=True)[:n],
     )
-
-
-def _filled(rows: Array) -> Array:
-    """Gaps bridged by straight lines."""
-    finite = np.isfinite(rows)
-    if finite.all():
-        return rows
-    at = np.arange(rows.shape[1])
-    return np.array([np.interp(at, at[ok], row[ok]) for row, ok in zip(rows, finite, strict=True)])
 
 
 def _kinds(banded: Array, r: Indices, rate_hz: float) -> Indices:

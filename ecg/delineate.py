@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg import beats, p_evidence
+from ecg import beats, gaps, p_evidence
 from ecg import wave_network as network
 
 Array = NDArray[np.float64]
@@ -88,7 +88,8 @@ def waves(
     rows = np.flatnonzero(finite.any(axis=1))
     out = np.full((len(data) + 1, peaks.size, network.POINTS), np.nan)
     if rows.size and peaks.size and data.shape[1] >= _LEAST_S * rate_hz:
-        filled = _filled(data[rows], finite[rows])
+        filled = gaps.bridged(data[rows])[0]
+        filled = filled - filled[:, :1]
         odds = np.full((rows.size + 1, peaks.size, network.KINDS), -np.inf)
         points = np.full((rows.size + 1, peaks.size, network.POINTS), np.nan)
         for own, first, last in _parts(peaks, data.shape[1], rate_hz):
@@ -161,15 +162,6 @@ def _parts(peaks: Array, n: int, rate_hz: float) -> Iterator[tuple[slice, int, i
         a, b = np.searchsorted(peaks, [start, start + step])
         if b > a:
             yield slice(int(a), int(b)), max(0, round(start) - margin), min(n, round(start + step) + margin)
-
-
-def _filled(data: Array, finite: NDArray[np.bool_]) -> Array:
-    """Gaps bridged by straight lines, offset removed."""
-    if finite.all():
-        return data - data[:, :1]
-    at = np.arange(data.shape[1])
-    rows = zip(data, finite, strict=True)
-    return np.array([np.interp(at, at[ok], row[ok] - row[ok][0]) for row, ok in rows])
 
 
 def _read(filled: Array, rate_hz: float, peaks: Array, which: slice) -> tuple[Array, Array]:

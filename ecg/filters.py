@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg import mains
+from ecg import gaps, mains
 
 _CHUNK = 64
 """Samples worked on in one matrix product."""
@@ -266,12 +266,8 @@ def stored(
             for start, end in _stretches(finite[lead], restart)
         ]
     for rows, start, end in groups:
-        part = data[rows, start:end].copy()
-        mask = finite[rows, start:end]
-        if not mask.all():
-            at = np.arange(end - start)
-            part[0] = np.interp(at, at[mask[0]], part[0, mask[0]])
-        part -= np.median(part, axis=1, keepdims=True)
+        part, mask = gaps.bridged(data[rows, start:end])
+        part = part - np.median(part, axis=1, keepdims=True)
         pad = min(end - start - 1, round(4 * rate_hz))
         # Even mirroring: about an odd mirror, the last sample's noise would be a step in the mean.
         filtered = sosfiltfilt(sos, part, axis=1, padtype="even", padlen=pad)

@@ -4,9 +4,6 @@ A number that is not certain is None, never a guess. Intervals and voltages are 
 beat; ids are those of the measurement table of the common language.
 """
 
-from collections.abc import Collection
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -56,23 +53,6 @@ _UNSTEADY = 0.15
 """RR range, as a share of the mean, from which a corrected QT is only a reference (spec-clinical 5.1)."""
 _WIDE_MS = 120.0
 """QRS from which QTc is also given less what the QRS is too wide (spec-clinical 5.1 and 5.2)."""
-
-
-def measure(
-    samples: NDArray[Any], rate_hz: float, usable: Collection[str] | None = None
-) -> dict[str, float | None]:
-    """Measurements alone of (12, n) µV in the order of LEADS, raw, NaN where there is no data.
-
-    `usable` names the leads to trust; None: those `quality.assess` finds usable.
-    Raises ValueError for another number of leads.
-    """
-    from ecg import quality, study
-
-    data = np.asarray(samples, dtype=np.float64)
-    if usable is None or data.ndim != 2 or data.shape[0] != len(LEADS):
-        return study.study(data, rate_hz).measurements
-    verdict = quality.assess(data, rate_hz, LEADS)._replace(usable=tuple(usable))
-    return study.judged(data, rate_hz, verdict).measurements
 
 
 def measurements(

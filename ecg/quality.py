@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg import beats
+from ecg import beats, gaps
 from ecg.leads import canonical, leads_off
 
 Verdict = Literal["diagnostic", "rhythm_only", "repeat"]
@@ -227,14 +227,7 @@ def _piece(data: Array, rate_hz: float, steep: Flags) -> tuple[list[str], Array]
 
 def _strip(data: Array, rate_hz: float) -> _Strip:
     """Gaps bridged, offset and pacing spikes taken away."""
-    finite = np.isfinite(data)
-    x = data
-    if not finite.all():
-        at = np.arange(data.shape[1])
-        x = np.zeros(data.shape)
-        for row, mask, target in zip(data, finite, x, strict=True):
-            if mask.any():
-                target[:] = np.interp(at, at[mask], row[mask])
+    x, finite = gaps.bridged(data)
     x = x - np.median(x, axis=1, keepdims=True)
     apart = max(1, round(_SPIKE_S * rate_hz))
     if x.shape[1] > 2 * apart:

@@ -13,7 +13,6 @@ from ecg.profiles import NEARLY_NORMAL, OURS, PROFILES, URGENT, Criterion, Level
 from ecg.study import Finding, Person, Study
 from ecg.supraventricular import limits
 
-_FEVERISH = 150.0
 _SLOW = 50.0
 """Mean rates that are alerts of their own (spec-clinical 5.2)."""
 _FAST_ALERT = 120.0
@@ -174,55 +173,3 @@ def _row(
         ):
             return row
     return None
-
-
-class Threshold(NamedTuple):
-    """One limit on one measurement."""
-
-    code: str
-    """Statement code of the common language."""
-    measurement: str
-    limit: float
-    above: bool
-    """True: fires at or above the limit; False: at or below."""
-    level: Level
-    source: str
-
-
-_CRITICAL, _ALERT = "spec-clinical 5.4", "spec-clinical 5.2"
-
-THRESHOLDS: tuple[Threshold, ...] = (
-    Threshold("heart_rate_low", "heart_rate", 35.0, above=False, level=0, source=_CRITICAL),
-    Threshold("heart_rate_high", "heart_rate", 180.0, above=True, level=0, source=_CRITICAL),
-    Threshold("heart_rate_high", "heart_rate", _FEVERISH, above=True, level=1, source=_CRITICAL),
-    Threshold("heart_rate_low", "heart_rate", _SLOW, above=False, level=2, source=_ALERT),
-    Threshold("heart_rate_high", "heart_rate", _FAST_ALERT, above=True, level=2, source=_ALERT),
-)
-"""Adult limits, not for young children; critical, VT and alert rates. Most pressing first: the first that
-fires for a measurement speaks for it."""
-
-
-def triage(
-    measurements: Mapping[str, float | None], verdict: str
-) -> tuple[Level | None, list[tuple[str, str]]]:
-    """By rate alone: level 0 (critical) … 2, or None where no rule fired; and (code, evidence) of each
-    finding.
-
-    With verdict "repeat" (see quality.assess) the numbers are worth nothing: nothing is said.
-    """
-    if verdict == "repeat":
-        return None, []
-    fired: dict[str, Threshold] = {}
-    for rule in THRESHOLDS:
-        value = measurements.get(rule.measurement)
-        if value is None or rule.measurement in fired:
-            continue
-        if value >= rule.limit if rule.above else value <= rule.limit:
-            fired[rule.measurement] = rule
-    findings = [(rule.code, _evidence(rule, measurements)) for rule in fired.values()]
-    return min((rule.level for rule in fired.values()), default=None), findings
-
-
-def _evidence(rule: Threshold, measurements: Mapping[str, float | None]) -> str:
-    sign = "≥" if rule.above else "≤"
-    return f"{rule.measurement} {measurements[rule.measurement]:g} {sign} {rule.limit:g} ({rule.source})"

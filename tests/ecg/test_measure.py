@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
+from ecg import quality
 from ecg.beats import Representative
 from ecg.delineate import Boundaries
 from ecg.leads import LEADS
-from ecg.measure import MEASUREMENTS, corrected, measure, measurements
+from ecg.measure import MEASUREMENTS, corrected, measurements
 from ecg.simulate import simulate
+from ecg.study import judged, study
 from protocols import statements
 
 
@@ -15,7 +17,7 @@ from protocols import statements
 @pytest.mark.parametrize("scenario", ["sinus:50", "sinus:72", "sinus:110", "pvc", "af"])
 def test_against_the_truth(scenario: str, rate_hz: float) -> None:
     heart = simulate(scenario, 10.0, rate_hz, seed=8)
-    got = measure(heart.samples, rate_hz)
+    got = study(heart.samples, rate_hz).measurements
     assert set(got) == set(MEASUREMENTS)
     assert got["heart_rate"] == pytest.approx(heart.truth["heart_rate"], abs=2)
     for key, within_ms in (("p_ms", 15), ("pr_ms", 12), ("qrs_ms", 22), ("qt_ms", 25)):
@@ -27,7 +29,7 @@ def test_against_the_truth(scenario: str, rate_hz: float) -> None:
 
 def test_amplitudes_and_axes() -> None:
     heart = simulate("sinus", 10.0, 500.0, seed=8)
-    got = measure(heart.samples, 500.0)
+    got = study(heart.samples, 500.0).measurements
     assert got["rv5_mv"] == pytest.approx(1.45, abs=0.06)
     assert got["sv1_mv"] == pytest.approx(0.95, abs=0.06)
     assert got["rv5_sv1_mv"] == pytest.approx(2.40, abs=0.1)
@@ -38,7 +40,7 @@ def test_amplitudes_and_axes() -> None:
 
 
 def test_wide_beats_are_wide() -> None:
-    got = measure(simulate("lbbb", 10.0, 500.0, seed=8).samples, 500.0)
+    got = study(simulate("lbbb", 10.0, 500.0, seed=8).samples, 500.0).measurements
     assert got["qrs_ms"] is not None
     assert got["qrs_ms"] > 130
 
@@ -54,7 +56,7 @@ def test_four_formulas_for_the_corrected_qt() -> None:
 
 
 def test_corrected_qt_follows_its_formula() -> None:
-    got = measure(simulate("sinus:100", 10.0, 500.0, seed=8).samples, 500.0)
+    got = study(simulate("sinus:100", 10.0, 500.0, seed=8).samples, 500.0).measurements
     assert got["qt_ms"] is not None
     assert got["jt_ms"] is not None
     assert got["qrs_ms"] is not None
@@ -66,7 +68,7 @@ def test_corrected_qt_follows_its_formula() -> None:
 
 
 def test_an_unsteady_rate_is_said() -> None:
-    got = measure(simulate("af", 10.0, 500.0, seed=8).samples, 500.0)
+    got = study(simulate("af", 10.0, 500.0, seed=8).samples, 500.0).measurements
     assert got["qtc_unsteady"] == 1
     assert got["rr_min_ms"] is not None
     assert got["rr_max_ms"] is not None
@@ -75,7 +77,7 @@ def test_an_unsteady_rate_is_said() -> None:
 
 
 def test_a_wide_qrs_has_its_own_qtc() -> None:
-    got = measure(simulate("lbbb", 10.0, 500.0, seed=8).samples, 500.0)
+    got = study(simulate("lbbb", 10.0, 500.0, seed=8).samples, 500.0).measurements
     assert got["qtc_wide_ms"] is not None
     assert got["qtcf_ms"] is not None
     assert got["qrs_ms"] is not None
@@ -84,7 +86,7 @@ def test_a_wide_qrs_has_its_own_qtc() -> None:
 
 @pytest.mark.parametrize("seed", range(1, 9))
 def test_no_p_wave_in_atrial_fibrillation(seed: int) -> None:
-    got = measure(simulate("af", 10.0, 500.0, seed=seed).samples, 500.0)
+    got = study(simulate("af", 10.0, 500.0, seed=seed).samples, 500.0).measurements
     assert got["p_ms"] is None
     assert got["pr_ms"] is None
     assert got["p_axis_deg"] is None
@@ -97,12 +99,12 @@ def test_nothing_is_made_of_nothing() -> None:
         np.full((12, 5000), np.nan),
         np.zeros((12, 0)),
     ):
-        assert set(measure(samples, 500.0).values()) == {None}
+        assert set(study(samples, 500.0).measurements.values()) == {None}
 
 
 def test_noise_leaves_the_rate_and_no_interval() -> None:
     heart = simulate("noise", 10.0, 500.0, seed=3)
-    got = measure(heart.samples, 500.0)
+    got = study(heart.samples, 500.0).measurements
     assert got["heart_rate"] == pytest.approx(heart.truth["heart_rate"], abs=2)
     assert got["qrs_ms"] is None
     assert got["qt_ms"] is None
@@ -111,7 +113,7 @@ def test_noise_leaves_the_rate_and_no_interval() -> None:
 def test_a_missing_lead_takes_its_amplitude_only() -> None:
     samples = simulate("sinus", 10.0, 500.0, seed=8).samples.copy()
     samples[LEADS.index("V5")] = np.nan
-    got = measure(samples, 500.0)
+    got = study(samples, 500.0).measurements
     assert got["rv5_mv"] is None
     assert got["rv5_sv1_mv"] is None
     assert got["sv1_mv"] is not None
@@ -120,14 +122,16 @@ def test_a_missing_lead_takes_its_amplitude_only() -> None:
 
 def test_only_the_leads_trusted_are_used() -> None:
     samples = simulate("sinus", 10.0, 500.0, seed=8).samples
-    got = measure(samples, 500.0, usable=[name for name in LEADS if name != "V1"])
+    trusted = tuple(name for name in LEADS if name != "V1")
+    verdict = quality.assess(samples, 500.0, LEADS)._replace(usable=trusted)
+    got = judged(samples, 500.0, verdict).measurements
     assert got["sv1_mv"] is None
     assert got["rv5_mv"] is not None
 
 
 def test_another_number_of_leads_is_refused() -> None:
     with pytest.raises(ValueError, match="twelve"):
-        measure(np.zeros((8, 5000)), 500.0)
+        study(np.zeros((8, 5000)), 500.0)
 
 
 def half_sine(first: int, last: int, height: float) -> np.ndarray:
@@ -190,7 +194,7 @@ def test_no_p_no_pr() -> None:
 @pytest.mark.parametrize("gain", [0.5, 2.0])
 def test_gain_scales_voltages_and_nothing_else(gain: float) -> None:
     samples = simulate("sinus", 10.0, 500.0, seed=8).samples
-    plain, other = measure(samples, 500.0), measure(gain * samples, 500.0)
+    plain, other = study(samples, 500.0).measurements, study(gain * samples, 500.0).measurements
     for name, value in plain.items():
         if value is None:
             assert other[name] is None, name
