@@ -11,21 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ecg import (
-    annotate,
-    charts,
-    document,
-    figures,
-    foreign,
-    plot,
-    record,
-    results,
-    tables,
-    typeset,
-    unseen,
-    validate,
-)
+from ecg import foreign, record
 from ecg.study import Person
+from ecg.tools import annotate, charts, document, figures, plot, results, tables, typeset, unseen, validate
 
 _CANNOT = (record.RecordError, OSError, ValueError, ArithmeticError, LookupError, MemoryError)
 """What one record may come to grief with, without an end to the work on the others."""

@@ -10,8 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecg import deflections, pacing, qrs
-from ecg.beat_classes import classify as classify
-from ecg.pacing import spikes as spikes
 
 Array = NDArray[np.float64]
 Beats = NDArray[np.int64]
@@ -80,7 +78,7 @@ def _detect(data: Array, rate_hz: float) -> Beats:
     dead = np.asarray(~finite.any(axis=0))
     if dead.all():
         return np.zeros(0, dtype=np.int64)
-    filled = pacing.without(filled, spikes(data, rate_hz), rate_hz)
+    filled = pacing.without(filled, pacing.spikes(data, rate_hz), rate_hz)
     of, weight = deflections.candidates(filled, rate_hz, dead)
     at = np.rint(of.at[qrs.choose(of)] * (rate_hz / of.rate_hz)).astype(np.int64)
     return _peaks(at, filled, weight, rate_hz)

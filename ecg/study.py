@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ecg import amplitudes, beats, delineate, filters, measure, quality
+from ecg import amplitudes, beat_classes, beats, delineate, filters, measure, pacing, quality
 from ecg.leads import LEADS
 
 Array = NDArray[np.float64]
@@ -94,8 +94,8 @@ def judged(data: Array, rate_hz: float, verdict: quality.Quality, person: Person
     # than boundaries do.
     seen = rows or noisy
     r_peaks = beats.detect(data[seen], rate_hz) if seen else np.zeros(0, dtype=np.int64)
-    spikes = beats.spikes(data[seen], rate_hz) if seen else np.zeros(0, dtype=np.int64)
-    classes = beats.classify(data[seen], rate_hz, r_peaks, spikes) if seen else ()
+    spikes = pacing.spikes(data[seen], rate_hz) if seen else np.zeros(0, dtype=np.int64)
+    classes = beat_classes.classify(data[seen], rate_hz, r_peaks, spikes) if seen else ()
     waves = delineate.waves(clean, rate_hz, r_peaks, classes)
     usual = _usual(clean, rows, rate_hz, r_peaks, classes)
     boundaries = delineate.Boundaries()

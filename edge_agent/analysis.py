@@ -11,6 +11,7 @@ and the reason; a process that dies or hangs is tried once more with the sealing
 
 import asyncio
 import contextlib
+import importlib
 import json
 import logging
 import math
@@ -39,6 +40,15 @@ JOB_TIMEOUT_S = 60.0
 BANDS = ("diagnostic", "muscle")
 """The pictures made of each record (bands of ecg.filters)."""
 _LINE_BYTES = 1 << 20
+WARM = (
+    "scipy.signal",
+    "wfdb",
+    "ecg.electrodes",
+    "ecg.rules.morphology",
+    "ecg.rules.rhythm",
+    "ecg.rules.triage",
+)
+"""Loaded while the capture still runs."""
 
 
 class SealFailed(EdgeError):  # noqa: N818 - reads as the fact it states
@@ -244,13 +254,14 @@ def _pictures(recording: "Recording", out: Path) -> dict[str, Path]:
 
 
 def _analyse(recording: "Recording", job: Job) -> dict[str, Any]:
-    from ecg import electrodes, leads, morphology, rhythm, triage
+    from ecg import electrodes, leads
+    from ecg.rules import morphology, rhythm, triage
     from ecg.study import Person, study
     from ecg.version import VERSION
 
     twelve = leads.derive(recording.microvolts(), recording.leads)
-    sex: Literal["male", "female"] | None = job.sex if job.sex in ("male", "female") else None  # type: ignore[assignment]
-    person = Person(sex, job.age_years)
+    sexes: dict[str | None, Literal["male", "female"]] = {"male": "male", "female": "female"}
+    person = Person(sexes.get(job.sex), job.age_years)
     seen = study(twelve, recording.rate_hz, job.electrodes_off, person)
     found = rhythm.statements(seen, person)
     found += morphology.statements(seen, person, found)
@@ -292,11 +303,8 @@ def _statement(finding: "Finding", level: int | None) -> dict[str, Any]:
 
 def serve(idle_s: float = IDLE_S) -> None:
     """Answer jobs until stdin ends or nothing was asked for `idle_s`."""
-    import scipy.signal  # noqa: F401 - loaded while the capture still runs
-    import wfdb  # noqa: F401
-
-    from ecg import electrodes, morphology, rhythm, study, triage  # noqa: F401
-
+    for name in WARM:
+        importlib.import_module(name)
     source = sys.stdin.fileno()
     waiting = b""
     while True:

@@ -280,7 +280,7 @@ _INFARCTIONS: tuple[StatementRow, ...] = tuple(
 )
 
 STATEMENTS: tuple[StatementRow, ...] = _GENERAL + _INFARCTIONS
-"""What a doctor chooses from and what ecg.triage may say; a code, once given, keeps its meaning."""
+"""What a doctor chooses from and what ecg.rules may say; a code, once given, keeps its meaning."""
 
 MEASUREMENTS: tuple[MeasurementRow, ...] = (
     MeasurementRow("heart_rate", "心率", "Heart rate", "次/min", low=60, high=100),

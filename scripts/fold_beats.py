@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import train_beats
 
-from ecg.unseen import HELD
+from ecg.tools.unseen import HELD
 
 FOLDS = 5
 

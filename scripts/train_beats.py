@@ -19,12 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import Bounds, minimize
 
+from ecg import beats, deflections, qrs, record
+from ecg.tools import scoring
+from ecg.tools.stress import gain
+from ecg.tools.unseen import instead
+
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-
-from bench.stress import gain  # noqa: E402
-
-from ecg import beats, deflections, qrs, record, scoring  # noqa: E402
 
 Array = NDArray[np.float64]
 Single = NDArray[np.float32]
@@ -237,15 +237,16 @@ def trained(
 def judge(folder: Path, names: Sequence[str], network: qrs.Network) -> scoring.BeatScore:
     """Beats found with this network in the first channel of these records; a line for each."""
     scores = []
-    shipped, qrs.network = qrs.network, lambda: network  # type: ignore[assignment]
-    for name in names:
-        with unpacked(folder / "mitdb" / f"{name}.tar.xz") as header:
-            signals = record.read_any(header)
-            marks = record.read_annotations(header.parent, header.stem, "atr")
-        found = beats.detect(signals.samples[0], signals.rate_hz)
-        scores.append(scoring.beats(marks, record.Annotations(found, ("N",) * found.size), signals.rate_hz))
-        print(name, tell(scores[-1]), flush=True)
-    qrs.network = shipped
+    with instead(qrs, "network", network):
+        for name in names:
+            with unpacked(folder / "mitdb" / f"{name}.tar.xz") as header:
+                signals = record.read_any(header)
+                marks = record.read_annotations(header.parent, header.stem, "atr")
+            found = beats.detect(signals.samples[0], signals.rate_hz)
+            scores.append(
+                scoring.beats(marks, record.Annotations(found, ("N",) * found.size), signals.rate_hz)
+            )
+            print(name, tell(scores[-1]), flush=True)
     return scoring.beats_together(scores)
 
 

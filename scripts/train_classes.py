@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from train_beats import ROOT, fitted, unpacked
 
-from ecg import beat_classes, beats, deflections, qrs, record, scoring
-from ecg.unseen import HELD
+from ecg import beat_classes, beats, deflections, qrs, record
+from ecg.tools import scoring
+from ecg.tools.unseen import HELD, instead
 
 Array = NDArray[np.float64]
 FOLDS = ROOT / "tests" / "bench" / "class_folds"
@@ -94,19 +95,18 @@ def judge(
 ) -> dict[str, scoring.BeatScore]:
     """First channel, and both: beats found and classed with these networks."""
     scores: dict[str, list[scoring.BeatScore]] = {"first": [], "both": []}
-    shipped, beat_classes.networks = beat_classes.networks, lambda: networks  # type: ignore[assignment]
-    for name in names:
-        with unpacked(folder / "mitdb" / f"{name}.tar.xz") as header:
-            signals = record.read_any(header)
-            marks = record.read_annotations(header.parent, header.stem, "atr")
-        for channels, of in scores.items():
-            samples = signals.samples[:1] if channels == "first" else signals.samples[:2]
-            found = beats.detect(samples, signals.rate_hz)
-            spikes = np.zeros(0, dtype=np.int64)
-            kinds = beat_classes.classify(samples, signals.rate_hz, found, spikes)
-            of.append(scoring.beats(marks, record.Annotations(found, kinds), signals.rate_hz))
-            print(name, channels, tell(of[-1]), flush=True)
-    beat_classes.networks = shipped
+    with instead(beat_classes, "networks", networks):
+        for name in names:
+            with unpacked(folder / "mitdb" / f"{name}.tar.xz") as header:
+                signals = record.read_any(header)
+                marks = record.read_annotations(header.parent, header.stem, "atr")
+            for channels, of in scores.items():
+                samples = signals.samples[:1] if channels == "first" else signals.samples[:2]
+                found = beats.detect(samples, signals.rate_hz)
+                spikes = np.zeros(0, dtype=np.int64)
+                kinds = beat_classes.classify(samples, signals.rate_hz, found, spikes)
+                of.append(scoring.beats(marks, record.Annotations(found, kinds), signals.rate_hz))
+                print(name, channels, tell(of[-1]), flush=True)
     return {channels: scoring.beats_together(of) for channels, of in scores.items()}
 
 

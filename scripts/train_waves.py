@@ -8,6 +8,7 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +62,7 @@ def fresh(seed: int) -> Weights:
     return p
 
 
-class Kept(dict):  # type: ignore[type-arg]
+class Kept(dict[int | str, Any]):
     """What one forward pass leaves for the gradient."""
 
 

@@ -48,7 +48,8 @@ def records(folder: Path) -> list[tuple[np.ndarray, float]]:
 
 def ours(samples: np.ndarray, rate_hz: float) -> None:
     """Quality, filters, beats, boundaries, measurements, statements, triage, and a comparison."""
-    from ecg import compare, morphology, rhythm, study, triage
+    from ecg import study
+    from ecg.rules import compare, morphology, rhythm, triage
 
     seen = study.study(samples, rate_hz)
     found = rhythm.statements(seen)

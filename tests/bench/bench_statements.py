@@ -63,9 +63,9 @@ def twelve(folder: Path, into: Path) -> Iterator[Strip]:
     """The first ten seconds of every labelled record of twelve leads."""
     import wfdb
 
-    from ecg import labels
     from ecg.leads import derive
     from ecg.study import Person
+    from ecg.tools import labels
 
     for name in ("ludb", "cinc12"):
         own = unpack(folder, name, into)
@@ -89,7 +89,8 @@ def twelve(folder: Path, into: Path) -> Iterator[Strip]:
 
 def judged(samples: np.ndarray, rate_hz: float, person: Any, off: Any = ()) -> Said:
     """Every statement and the level; CPU time of the rules alone."""
-    from ecg import morphology, rhythm, study, triage
+    from ecg import study
+    from ecg.rules import morphology, rhythm, triage
 
     seen = study.study(samples, rate_hz, off, person)
     begun = time.process_time()
@@ -102,7 +103,7 @@ def judged(samples: np.ndarray, rate_hz: float, person: Any, off: Any = ()) -> S
 
 
 def share(part: int, whole: int) -> str:
-    from ecg import scoring
+    from ecg.tools import scoring
 
     one = scoring.share(part, whole)
     if one.percent is None:
@@ -112,13 +113,14 @@ def share(part: int, whole: int) -> str:
 
 def statements(strips: list[Strip], said: dict[str, Said]) -> dict[str, Any]:
     """Per family that a set's readers have a word for: sensitivity, specificity, who was missed."""
-    from ecg import labels
+    from ecg.tools import labels
 
     out: dict[str, Any] = {}
-    for vocabulary in ("words", "snomed"):
+    vocabularies: tuple[labels.Vocabulary, ...] = ("words", "snomed")
+    for vocabulary in vocabularies:
         own = [s for s in strips if s.vocabulary == vocabulary]
         name = {"words": "ludb", "snomed": "cinc12"}[vocabulary]
-        for family in labels.scored(vocabulary):  # type: ignore[arg-type]
+        for family in labels.scored(vocabulary):
             so = {s.name: family.id in s.families for s in own}
             is_said = {s.name: family.id in labels.said(said[s.name].codes) for s in own}
             hit = sum(so[k] and is_said[k] for k in so)
@@ -233,8 +235,9 @@ def stretches(
 
 def two_leads(samples: np.ndarray, names: list[str], rate_hz: float) -> Said:
     """Rhythm alone of a strip with two leads, which a verdict on twelve would call unusable."""
-    from ecg import quality, rhythm, study, triage
+    from ecg import quality, study
     from ecg.leads import LEADS, derive
+    from ecg.rules import rhythm, triage
 
     data = derive(samples, ["II" if name == "MLII" else name for name in names])
     verdict = quality.assess(data, rate_hz, LEADS)

@@ -2,8 +2,8 @@
 
 The weights shipped have learned from these very records, so every figure of ours is of weights that had not
 seen the record it is about (`wave_folds/`, one file for each fifth left out; scripts/train_waves.py --fold).
-What the weights shipped make of them stands in one line at the end. Scored as ecg.scoring does: 150 ms, one
-to one, false positives between the first and the last mark.
+What the weights shipped make of them stands in one line at the end. Scored as ecg.tools.scoring does: 150 ms,
+one to one, false positives between the first and the last mark.
 """
 
 import os
@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 from bench.figures import say
 
-from ecg import beats, delineate, filters, record, scoring, unseen
+from ecg import beats, delineate, filters, record
 from ecg.leads import LEADS, derive
-from ecg.scoring import POINTS, PointScore
+from ecg.tools import scoring, unseen
+from ecg.tools.scoring import POINTS, PointScore
 
 FOLDS = Path(__file__).with_name("wave_folds")
 PEER = os.environ.get("BENCH_PEER", "1") == "1"

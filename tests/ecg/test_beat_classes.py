@@ -5,15 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ecg import beat_classes, beats, record, scoring
+from ecg import beat_classes, beats, pacing, record
 from ecg.simulate import simulate
+from ecg.tools import scoring
 
 NONE = np.zeros(0, dtype=np.int64)
 
 
 def _classes(samples: np.ndarray, rate_hz: float) -> tuple[np.ndarray, tuple[str, ...]]:
     found = beats.detect(samples, rate_hz)
-    return found, beats.classify(samples, rate_hz, found, beats.spikes(samples, rate_hz))
+    return found, beat_classes.classify(samples, rate_hz, found, pacing.spikes(samples, rate_hz))
 
 
 @pytest.mark.parametrize("rate_hz", [250.0, 500.0])
@@ -40,28 +41,29 @@ def test_paced_beats_follow_their_spike() -> None:
     _, classes = _classes(heart.samples, 1000.0)
     assert set(classes) == {"/"}
     found = beats.detect(heart.samples, 1000.0)
-    assert "/" not in beats.classify(heart.samples, 1000.0, found, NONE)
+    assert "/" not in beat_classes.classify(heart.samples, 1000.0, found, NONE)
     late = found - 300  # a spike long before is not this beat's
-    assert "/" not in beats.classify(heart.samples, 1000.0, found, late)
+    assert "/" not in beat_classes.classify(heart.samples, 1000.0, found, late)
 
 
 def test_nothing_to_compare_with() -> None:
     samples = simulate("sinus", 10.0, 500.0, seed=2).samples
     at = np.array([1000, 1500])
-    assert beats.classify(samples, 500.0, NONE, NONE) == ()
-    assert beats.classify(samples, 500.0, at[:1], NONE) == ("Q",)
-    assert beats.classify(samples, 500.0, at, np.array([930, 1430])) == ("/", "/")
+    assert beat_classes.classify(samples, 500.0, NONE, NONE) == ()
+    assert beat_classes.classify(samples, 500.0, at[:1], NONE) == ("Q",)
+    assert beat_classes.classify(samples, 500.0, at, np.array([930, 1430])) == ("/", "/")
     assert (
-        beats.classify(np.full((12, 5000), np.nan), 500.0, np.array([1000, 1500, 2000]), NONE) == ("Q",) * 3
+        beat_classes.classify(np.full((12, 5000), np.nan), 500.0, np.array([1000, 1500, 2000]), NONE)
+        == ("Q",) * 3
     )
-    flat = beats.classify(np.zeros((1, 5000)), 500.0, np.array([1000, 1500, 2000]), NONE)
+    flat = beat_classes.classify(np.zeros((1, 5000)), 500.0, np.array([1000, 1500, 2000]), NONE)
     assert set(flat) <= {"N", "Q"}
 
 
 def test_gain_offset_and_lead_order_change_no_class() -> None:
     samples = simulate("pvc", 12.0, 500.0, seed=5).samples
     found, classes = _classes(samples, 500.0)
-    assert beats.classify(samples[::-1] * 7 - 300, 500.0, found, NONE) == classes
+    assert beat_classes.classify(samples[::-1] * 7 - 300, 500.0, found, NONE) == classes
 
 
 def test_the_usual_kind_in_bigeminy_is_the_narrow_one() -> None:

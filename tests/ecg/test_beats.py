@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecg import beats, record, scoring
-from ecg.figures import beat_figures
+from ecg import beat_classes, beats, pacing, record
 from ecg.simulate import simulate
+from ecg.tools import scoring
+from ecg.tools.figures import beat_figures
 
 MINUTES = {
     "101": (0, 6),
@@ -126,9 +127,9 @@ def test_anything_gives_ascending_indices_inside(
     found = beats.detect(samples, 250.0)
     assert (np.diff(found) > 0).all()
     assert ((found >= 0) & (found < shape[1])).all()
-    spikes = beats.spikes(samples, 250.0)
+    spikes = pacing.spikes(samples, 250.0)
     assert ((spikes >= 0) & (spikes < shape[1])).all()
-    assert len(beats.classify(samples, 250.0, found, spikes)) == found.size
+    assert len(beat_classes.classify(samples, 250.0, found, spikes)) == found.size
 
 
 @given(
@@ -161,7 +162,9 @@ def test_the_representative_beat_is_the_usual_one() -> None:
 def test_each_class_has_its_representative() -> None:
     heart = simulate("bigeminy", 20.0, 500.0, seed=6)
     found = beats.detect(heart.samples, 500.0)
-    classes = np.array(beats.classify(heart.samples, 500.0, found, beats.spikes(heart.samples, 500.0)))
+    classes = np.array(
+        beat_classes.classify(heart.samples, 500.0, found, pacing.spikes(heart.samples, 500.0))
+    )
     usual = beats.representative(heart.samples, found[classes == "N"], 500.0)
     early = beats.representative(heart.samples, found[classes == "V"], 500.0)
     assert usual is not None

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecg import beats, delineate, filters, record, scoring
+from ecg import beats, delineate, filters, record
 from ecg.delineate import Boundaries, Waves
 from ecg.leads import LEADS
 from ecg.simulate import simulate
+from ecg.tools import scoring
 
 RECORDS = ("2", "22", "44", "68", "103", "111")
 """Sinus rhythm, with ectopy, fibrillation, sinus rhythm, flutter, paced."""

@@ -113,7 +113,7 @@ def test_validate_reads_archives_and_names_what_it_cannot_read(
 
 
 @pytest.mark.parametrize(
-    "module", ["leads", "filters", "beats", "quality", "simulate", "record", "triage", "delineate"]
+    "module", ["leads", "filters", "beats", "quality", "simulate", "record", "rules.triage", "delineate"]
 )
 def test_importing_the_arithmetic_loads_numpy_only(module: str) -> None:
     code = (

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import wfdb
 
-from ecg import morphology, rhythm, study, triage
+from ecg import study
 from ecg.leads import derive
+from ecg.rules import morphology, rhythm, triage
 from ecg.study import Person
 
 ALARMS = {

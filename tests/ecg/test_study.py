@@ -118,4 +118,4 @@ def test_a_study_of_real_records(ecg_data: Path) -> None:
 def test_it_is_a_table_that_cannot_be_changed() -> None:
     found = study(np.zeros((12, 500)), 500.0)
     with pytest.raises(dataclasses.FrozenInstanceError):
-        found.rate_hz = 1.0  # type: ignore[misc]
+        found.rate_hz = 1.0  # type: ignore[misc]  # that it cannot is what is tested

@@ -1,0 +1,1 @@
+"""What the numbers say: statements by explicit rules, how pressing they are, and what has changed."""

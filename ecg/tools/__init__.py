@@ -1,0 +1,1 @@
+"""What others can judge us with: annotate, plot and validate any record."""
