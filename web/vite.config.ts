@@ -47,6 +47,6 @@ export default defineConfig(({ mode, command }) => {
       rollupOptions: { input: server.pages.map((page) => resolve(here, page)) },
     },
     server: { host: '127.0.0.1', proxy: { '/api': { target: api, ws: true }, '/health': api } },
-    test: { environment: 'node', include: ['src/**/*.test.ts'] },
+    test: { environment: 'node', include: ['src/**/*.test.ts'], setupFiles: ['src/node.setup.ts'] },
   }
 })

@@ -65,6 +65,7 @@ def test_failing_arithmetic_does_not_hold_up_the_record(job: Job, monkeypatch: p
     def fails(*_: object) -> None:
         raise ZeroDivisionError
 
+    # The arithmetic answers whatever it is given; only a fault in it can fail.
     monkeypatch.setattr(study, "study", fails)
     answer = work(job)
     assert answer["analysis"] is None

@@ -38,6 +38,7 @@ def test_chunks_find_what_the_whole_finds(
 ) -> None:
     of, r_peaks = long_record
     whole = annotate.annotate(of)
+    # The same record in many chunks instead of one.
     monkeypatch.setattr(annotate, "CHUNK_S", 16.0)
     monkeypatch.setattr(annotate, "_MARGIN_S", 10.0)
     shares: list[float] = []

@@ -73,6 +73,7 @@ def test_a_stretch_of_a_long_record_and_an_odd_name(tmp_path: Path, monkeypatch:
     counts = np.rint(heart.samples[1:2]).astype(np.int32)
     record.write(record.Recording("long", 250.0, ("<ECG>&1",), counts, (1.0,), 0), tmp_path)
     of = foreign.look(tmp_path / "long.hea")
+    # A minute is then a long record.
     monkeypatch.setattr(plot, "CHUNK_S", 30.0)
     root = ET.fromstring(plot.drawing(of, 40.0, 5.0, "3x4"))
     (line,) = _lines(root)

@@ -48,6 +48,7 @@ def test_files_come_whole_and_read_back(found: annotate.Annotated, tmp_path: Pat
 def test_nothing_is_left_when_writing_fails(
     found: annotate.Annotated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Nothing a record holds makes writing fail half way, so a number that JSON refuses is put in.
     monkeypatch.setattr(results, "summary", lambda _: {"bad": float("nan")})
     with pytest.raises(ValueError):
         results.write(found, tmp_path)
@@ -110,6 +111,7 @@ def test_of_several_strips_the_medians_and_the_most_pressing(
     heart = simulate("sinus", 16.0, 500.0, seed=2)
     counts = np.rint(heart.samples).astype(np.int32)
     record.write(record.Recording("two", 500.0, LEADS, counts, (1.0,) * 12, 0), tmp_path)
+    # Two strips out of sixteen seconds instead of out of a minute.
     monkeypatch.setattr(annotate, "STRIP_S", 8.0)
     told = results.summary(annotate.annotate(foreign.look(tmp_path / "two.hea")))
     assert [(s["start"], s["end"]) for s in told["strips"]] == [(0, 4000), (4000, 8000)]

@@ -1,5 +1,5 @@
 // Box, table and hint of the reading room as the page renders them, from what a newer station sends.
-import { beforeAll, describe, expect, it, vi } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { type Component, createSSRApp } from 'vue'
 import { renderToString } from 'vue/server-renderer'
 import type { Analysis, ExamView } from './types'
@@ -28,7 +28,6 @@ let lit: typeof import('./lit')
 const render = async (name: string): Promise<string> => text(await renderToString(createSSRApp(screens[name])))
 
 beforeAll(async () => {
-  vi.stubGlobal('localStorage', { getItem: () => null, setItem: () => undefined })
   const { reader, words } = await import('./reader')
   lit = await import('./lit')
   for (const [name, file] of [

@@ -24,9 +24,9 @@ const analysis = (over: Partial<Analysis> = {}): Analysis => ({
 let machine: typeof import('./machine')
 let i18n: typeof import('./i18n')
 beforeAll(async () => {
-  vi.stubGlobal('localStorage', { getItem: () => null, setItem: () => undefined })
   machine = await import('./machine')
   i18n = await import('./i18n')
+  // Choosing a language names it on the page; put there after Vue is loaded, which would take Node for a browser.
   vi.stubGlobal('document', { documentElement: {} })
   i18n.setLanguage('zh-CN')
 })

@@ -1,5 +1,5 @@
 // The box as the page renders it, from what a station sends; the same words for every reader of it.
-import { beforeAll, describe, expect, it, vi } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { createSSRApp } from 'vue'
 import { renderToString } from 'vue/server-renderer'
 import type { Analysis, Attempt } from './types'
@@ -45,7 +45,6 @@ const render = async (analysis: Analysis | null): Promise<string> =>
   renderToString(createSSRApp(MachineBox, { attempt: attempt(analysis) }))
 
 beforeAll(async () => {
-  vi.stubGlobal('localStorage', { getItem: () => null, setItem: () => undefined })
   MachineBox = (await import('./MachineBox.vue')).default
   SwapNotice = (await import('@/shared/SwapNotice.vue')).default
   cases = (await import('./cases')).cases
