@@ -29,6 +29,16 @@ describe('the rules of the house', () => {
     expect(breaking(others, /(?<![&\w])#[0-9a-f]{3,8}\b(?!\/)|\brgba?\(|\bhsla?\(/i)).toEqual([])
   })
 
+  it('has English in every English word but the name of the other language', () => {
+    const tables = files('.').filter((name) => /[wW]ords\.ts$/.test(name))
+    const chinese = tables.flatMap((name) => {
+      const [, english = ''] = readFileSync(name, 'utf8').split(/^(?:export )?const en\b/m)
+      expect(english, `${name} has an English table`).not.toBe('')
+      return english.split('\n').filter((line) => /\p{Script=Han}/u.test(line))
+    })
+    expect(chinese.map((line) => line.trim())).toEqual(["language: '中文',"])
+  })
+
   it('fetches nothing from outside the county', () => {
     expect(breaking(files('.'), /https?:\/\/(?!www\.w3\.org)/)).toEqual([])
   })

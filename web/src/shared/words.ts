@@ -77,7 +77,7 @@ export const en: typeof zh = {
   age: { years: '{n} y', months: '{n} mo', days: '{n} d', unknown: 'age unknown' },
   unnamed: 'Not yet named',
   temporary: 'temporary',
-  level: { l0: '危', l1: '急', l2: '异', l3: '常', q: '质', none: '待' },
+  level: { l0: 'C', l1: 'U', l2: 'A', l3: 'N', q: 'Q', none: '–' },
   levelName: { l0: 'critical', l1: 'urgent', l2: 'abnormal', l3: 'normal', q: 'quality', none: 'not graded' },
   ecg: {
     missing: '{seconds} s missing',
