@@ -50,10 +50,12 @@ def store(
         raise HashWrong from None
     if not hmac.compare_digest(digest, sent.sha256) or len(files) != len(sent.files):
         raise HashWrong
+    # The recording before its exam: what another worker commits between the two looks is then an exam
+    # too many, which the insert finds out, and never a recording without its exam.
+    held = session.get(Recording, sent.recording_id)
     exam = session.get(Exam, message.exam_id, with_for_update=True)
     if exam is not None and exam.station_id != station_id:
         raise WrongStation
-    held = session.get(Recording, sent.recording_id)
     if held is not None:
         if held.sha256 != sent.sha256 or held.exam_id != message.exam_id or exam is None:
             raise RecordingConflict

@@ -391,6 +391,28 @@ def test_hello_makes_what_is_owed_due_and_wakes_the_worker(county: Engine) -> No
     assert ("delivery", STATION) in outcome.notices
 
 
+def test_a_copy_committed_between_two_looks_is_a_duplicate(
+    county: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sender = Sender()
+    take(county, up(sender.say(recording_closed(size=3000))), now_ns=NOW_NS)  # the station's row is as it stays
+    message = up(sender.say(recording_closed(size=3000)))
+    look, between = Session.get, []
+
+    def get(session: Session, table: type[SQLModel], *args: object, **kwargs: object) -> object:
+        found = look(session, table, *args, **kwargs)  # type: ignore[arg-type]
+        if table in (Exam, Recording) and not between and county.dialect.name == "postgresql":
+            between.append("once")  # SQLite lets nobody write between a read and a write
+            take(county, message, now_ns=NOW_NS)
+        return found
+
+    monkeypatch.setattr(Session, "get", get)
+    (outcome,) = take(county, message, now_ns=NOW_NS)
+    assert outcome.receipt is not None
+    assert outcome.receipt.st == ("duplicate" if between else "committed")
+    assert (count(county, Recording), count(county, Quarantine)) == (2, 0)
+
+
 def test_two_workers_with_the_same_messages_store_each_once(county: Engine) -> None:
     sender = Sender()
     incoming = [m for _ in range(12) for m in up(sender.say(recording_closed(size=3000), part_bytes=2_000))]
