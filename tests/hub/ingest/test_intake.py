@@ -395,7 +395,9 @@ def test_a_copy_committed_between_two_looks_is_a_duplicate(
     county: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sender = Sender()
-    take(county, up(sender.say(recording_closed(size=3000))), now_ns=NOW_NS)  # the station's row is as it stays
+    take(
+        county, up(sender.say(recording_closed(size=3000))), now_ns=NOW_NS
+    )  # the station's row is as it stays
     message = up(sender.say(recording_closed(size=3000)))
     look, between = Session.get, []
 
