@@ -1,9 +1,9 @@
 """The way to the county: drains the outbox, receives into the inbox, carries the live lane.
 
 A broker's acknowledgement means nothing for a message: a row leaves the outbox on the hub's receipt only.
-One part is handed over at a time, and the next choice is made after it, so that an urgent ECG waits for
-one part at most. A broker that takes everything and says nothing is left: no receipt within the time
-means to connect anew, and everything without a receipt is sent again.
+What goes next, and how much at a time, is the sender's (sender.py, pace.py). A broker that takes everything
+and says nothing is left: no receipt within the time means to connect anew, and everything without a receipt
+is sent again.
 """
 
 import asyncio
@@ -18,25 +18,21 @@ from dataclasses import dataclass
 import aiomqtt
 
 from edge_agent.clock import Clock
-from edge_agent.errors import BrokerUnreachable, LinkError, NoReceipt
+from edge_agent.errors import BrokerUnreachable, LinkError
 from edge_agent.inbox import Inbox
-from edge_agent.outbox import Outbox, OutboxRow
+from edge_agent.outbox import Outbox
 from edge_agent.store import Bell
 from edge_agent.uplink import connection as mqtt
-from protocols import envelope, parts, topics
+from edge_agent.uplink.pace import Pace
+from edge_agent.uplink.sender import Sender
+from protocols import envelope, topics
 from protocols.envelope import HUB, Frame, Stamp
 from protocols.errors import MessageError
-from protocols.messages import LANES, Message, Receipt, ReceiptItem, StationHello, StationStatus
+from protocols.messages import Message, Receipt, ReceiptItem, StationHello, StationStatus
 from protocols.station import StationSettings
 
 logger = logging.getLogger(__name__)
 
-WINDOW_BYTES = 128 * 1024
-"""Most that is on its way without a receipt: what a lost connection costs again. Urgent ones pass it."""
-FIRST_PART_BYTES = 8 * 1024
-"""Until goodput has been measured."""
-PART_SECONDS = 0.5
-"""A part is what the link carries in so long: how long an urgent one may have to wait."""
 SLOW_LINK_BYTES_S = 32 * 1024
 """Below this goodput the live lane keeps silent while a durable message is on its way."""
 LIVE_MOST = 16
@@ -49,14 +45,16 @@ class Timing:
 
     connect_s: float = 10.0
     puback_s: float = 20.0
-    """For the broker to take one part."""
+    """For the broker to take one part, at least; more on a link that crawls."""
+    puback_most_s: float = 60.0
     receipt_s: float = 10.0
     """For the hub to confirm a message, at least; more on a slow link."""
     backoff_first_s: float = 1.0
     backoff_most_s: float = 30.0
     stable_s: float = 60.0
     """A connection that held so long, or brought a receipt, was a good one: the backoff begins anew."""
-    keepalive_s: int = 20
+    keepalive_s: int = 15
+    """A peer that vanished without a word is noticed after twice this."""
 
     def backoff_s(self, failures: int) -> float:
         """How long to wait after so many failures in a row, at random below a doubling bound.
@@ -65,13 +63,6 @@ class Timing:
         """
         most_s = min(self.backoff_most_s, self.backoff_first_s * 2 ** min(failures - 1, 20))
         return random.uniform(most_s / 2, most_s)
-
-
-@dataclass(slots=True)
-class _OnTheWay:
-    size: int
-    due_ns: int | None = None
-    """Monotonic time by which a receipt must be there; None while parts are still being sent."""
 
 
 class Uplink:
@@ -103,21 +94,19 @@ class Uplink:
         self._timing = timing or Timing()
         self._station = settings.station_id
         self._loose_epoch, self._loose_seq = secrets.token_bytes(8), 0
-        self._goodput: float | None = None  # bytes per second as the broker acknowledges them
-        self._puback_s = 0.0  # what the last part took
+        self._pace = Pace()
         self._live: deque[tuple[str, bytes]] = deque()
         self._live_bell = Bell()
         self._client: mqtt.Connection | None = None
-        self._reset()
+        self._sender = self._new_sender()
 
-    def _reset(self) -> None:
-        """Forget what belongs to one connection: whatever has no receipt is sent again."""
-        self._on_the_way: dict[int, _OnTheWay] = {}
-        self._parts_sent: dict[int, set[int]] = {}  # of messages that were overtaken in the middle
-        self._heard_ns = self._clock.mono_ns()  # when the hub last confirmed anything
-        self._confirmed = False
-        self._sending = False
+    def _new_sender(self) -> Sender:
+        """One connection's sender: whatever has no receipt is sent again."""
+        self._pace.connected()
         self._live.clear()
+        return Sender(
+            self._outbox, self._clock, self._pace, self._station, self._timing.receipt_s, self._publish_part
+        )
 
     async def run(self) -> None:
         """Hold the link: connect, work, and connect anew after each failure; for ever."""
@@ -129,7 +118,7 @@ class Uplink:
             except* (LinkError, aiomqtt.MqttError, OSError) as group:
                 self._note_failure(_first(group))
             held_s = (self._clock.mono_ns() - began_ns) / 1e9
-            failures = 1 if self._confirmed or held_s >= self._timing.stable_s else failures + 1
+            failures = 1 if self._sender.confirmed or held_s >= self._timing.stable_s else failures + 1
             await asyncio.sleep(self._timing.backoff_s(failures))
 
     async def publish_status(self, status: StationStatus) -> bool:
@@ -144,7 +133,7 @@ class Uplink:
 
     def live(self, stream: str, payload: bytes) -> bool:
         """Hand over one block of the live lane (QoS 0); False if it was dropped: offline, or no room."""
-        slow = self._sending and self._goodput is not None and self._goodput < SLOW_LINK_BYTES_S
+        slow = self._sender.busy and (self._pace.goodput or SLOW_LINK_BYTES_S) < SLOW_LINK_BYTES_S
         if not self.online or slow or len(self._live) >= LIVE_MOST:
             self.live_dropped += 1
             return False
@@ -155,7 +144,7 @@ class Uplink:
     # --- one connection ---
 
     async def _connected(self) -> None:
-        self._reset()
+        self._sender = self._new_sender()
         will = aiomqtt.Will(
             topics.build("status", self._station),
             self._loose(StationStatus(online=False)),
@@ -177,8 +166,7 @@ class Uplink:
                 self._set_online(True)
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self._receive(client))
-                    group.create_task(self._send())
-                    group.create_task(self._watch_receipts())
+                    group.create_task(self._sender.run())
                     group.create_task(self._send_live(client))
             except asyncio.CancelledError:
                 await self._say_goodbye(client)
@@ -209,75 +197,6 @@ class Uplink:
 
     # --- up ---
 
-    async def _send(self) -> None:
-        while True:
-            seen = self._outbox.changed.rung
-            window_full = sum(row.size for row in self._on_the_way.values()) >= WINDOW_BYTES
-            row = await self._outbox.next_to_send(
-                skip=self._on_the_way.keys(),
-                lanes=LANES[:1] if window_full else LANES,
-                part_bytes=self._part_bytes(),
-            )
-            if row is None:
-                await self._outbox.changed.wait(seen, self._outbox.next_due_s())
-            else:
-                await self._send_row(row, seen)
-
-    async def _send_row(self, row: OutboxRow, seen: int) -> None:
-        """Send what is missing of a message, part by part, unless a more pressing one overtakes it."""
-        way = self._on_the_way[row.seq] = _OnTheWay(row.size)
-        sent = self._parts_sent.setdefault(row.seq, set())
-        topic = topics.build("up", self._station, row.lane)
-        self._sending = True
-        try:
-            for k, wire in await self._outbox.frames(row):
-                if k in sent:
-                    continue
-                if await self._is_overtaken(row, seen):
-                    self._on_the_way.pop(row.seq, None)  # its turn comes again; `sent` remembers
-                    return
-                began_ns = self._clock.mono_ns()
-                await self._publish(topic, wire)
-                self._measure(len(wire), self._clock.mono_ns() - began_ns)
-                sent.add(k)
-        finally:
-            self._sending = False
-        self._parts_sent.pop(row.seq, None)
-        if not sent:  # it is not owed any more, or its body is damaged
-            self._on_the_way.pop(row.seq, None)
-            return
-        way.due_ns = self._clock.mono_ns() + int(self._receipt_s() * 1e9)
-        await self._outbox.mark_sent(row)
-
-    async def _is_overtaken(self, row: OutboxRow, seen: int) -> bool:
-        if self._outbox.changed.rung == seen:
-            return False
-        more_pressing = LANES[: LANES.index(row.lane)]
-        if not more_pressing:
-            return False
-        skip = self._on_the_way.keys()
-        found = await self._outbox.next_to_send(skip=skip, lanes=more_pressing, part_bytes=self._part_bytes())
-        return found is not None
-
-    async def _watch_receipts(self) -> None:
-        """Send again what was not confirmed in time; if nothing at all was, leave this connection."""
-        while True:
-            await asyncio.sleep(self._timing.receipt_s / 10)
-            now_ns = self._clock.mono_ns()
-            late = [
-                seq
-                for seq, way in self._on_the_way.items()
-                if way.due_ns is not None and way.due_ns <= now_ns
-            ]
-            if not late:
-                continue
-            silent_s = (now_ns - self._heard_ns) / 1e9
-            if silent_s >= self._timing.receipt_s:
-                raise NoReceipt(silent_s)
-            for seq in late:
-                del self._on_the_way[seq]
-            self._outbox.changed.ring()
-
     async def _send_live(self, client: mqtt.Connection) -> None:
         while True:
             seen = self._live_bell.rung
@@ -285,20 +204,6 @@ class Uplink:
                 topic, payload = self._live.popleft()
                 await client.publish(topic, payload, qos=0, timeout=self._timing.puback_s)
             await self._live_bell.wait(seen)
-
-    def _part_bytes(self) -> int:
-        if self._goodput is None:
-            return FIRST_PART_BYTES
-        return int(min(max(self._goodput * PART_SECONDS, parts.SMALLEST_PART_BYTES), parts.PART_BYTES))
-
-    def _receipt_s(self) -> float:
-        """How long the hub may take: a slow link is given four times what it needs to take one part."""
-        return max(self._timing.receipt_s, 4 * self._puback_s)
-
-    def _measure(self, size: int, took_ns: int) -> None:
-        self._puback_s = took_s = max(took_ns / 1e9, 1e-4)
-        now = size / took_s
-        self._goodput = now if self._goodput is None else 0.7 * self._goodput + 0.3 * now
 
     # --- down ---
 
@@ -318,18 +223,11 @@ class Uplink:
             receipt = envelope.decode_body(frame.header.type, frame.body)
             if not isinstance(receipt, Receipt):
                 raise MessageError(f"{frame.header.type} is no receipt")
-            await self._apply(receipt)
+            await self._sender.take(receipt.items)
         else:
             item = await self._inbox.accept(frame)
             if item is not None:
                 await self._confirm(item)
-
-    async def _apply(self, receipt: Receipt) -> None:
-        for row in await self._outbox.apply_receipts(receipt.items):
-            self._heard_ns, self._confirmed = self._clock.mono_ns(), True
-            self._on_the_way.pop(row.seq, None)
-            self._parts_sent.pop(row.seq, None)
-        self._outbox.changed.ring()  # the window has room again, even if nothing changed on disk
 
     async def _confirm(self, item: ReceiptItem) -> None:
         await self._publish_loose("up_receipt", Receipt(items=(item,), wall_ns=self._clock.wall_ns()))
@@ -341,10 +239,20 @@ class Uplink:
         wire, row = self._loose(message), topics.TOPICS[kind]
         await self._publish(topics.build(kind, self._station), wire, retain=row.retained)
 
-    async def _publish(self, topic: str, wire: bytes, *, retain: bool = False) -> None:
+    async def _publish_part(self, topic: str, wire: bytes) -> None:
+        # What is ahead of it needs its time too: give up when nothing moves, not when it crawls.
+        timing = self._timing
+        patience_s = min(max(timing.puback_s, 4 * self._pace.acknowledged_s), timing.puback_most_s)
+        await self._publish(topic, wire, timeout_s=patience_s)
+
+    async def _publish(
+        self, topic: str, wire: bytes, *, retain: bool = False, timeout_s: float | None = None
+    ) -> None:
         if self._client is None:
             raise BrokerUnreachable("the connection has gone")
-        await self._client.publish(topic, wire, qos=1, retain=retain, timeout=self._timing.puback_s)
+        await self._client.publish(
+            topic, wire, qos=1, retain=retain, timeout=timeout_s or self._timing.puback_s
+        )
 
     def _loose(self, message: Message) -> bytes:
         self._loose_seq += 1
