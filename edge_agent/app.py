@@ -22,7 +22,7 @@ from edge_agent.analysis import Analyser
 from edge_agent.capture import Capture
 from edge_agent.capture.sealing import Sealer
 from edge_agent.clock import Clock
-from edge_agent.errors import DriverError, EdgeError, StoreClosed, StoreCorrupt
+from edge_agent.errors import DriverError, EdgeError, StoreClosed, StoreCorrupt, Trouble
 from edge_agent.health import Health, version
 from edge_agent.inbox import Inbox
 from edge_agent.outbox import Outbox
@@ -70,6 +70,10 @@ class Link:
     @property
     def since_ns(self) -> int:
         return self._uplink.since_ns
+
+    @property
+    def trouble(self) -> Trouble:
+        return self._uplink.trouble
 
     def try_now(self) -> None:
         """If offline: connect now, whatever the backoff says."""

@@ -13,6 +13,7 @@ EdgeError
 ├── LinkError                the way to the county is not usable now; it is tried again
 │   ├── BrokerUnreachable    no connection, or refused: .reason
 │   └── NoReceipt            the broker takes messages and the hub confirms none: .waited_s
+│                            Both say .trouble, a code for which the page has words.
 └── DriverError              a device: it is tried again by keep_alive()
     ├── TransportError       the address cannot be opened: .address
     ├── TransportGone        it was open and is not any more: .address
@@ -22,6 +23,7 @@ EdgeError
 """
 
 from pathlib import Path
+from typing import Literal
 
 
 class EdgeError(Exception):
@@ -91,17 +93,32 @@ class MessageTooLarge(EdgeError):  # noqa: N818
         self.limit = limit
 
 
+Trouble = Literal["", "name", "network", "silent", "portal", "clock", "expired", "stranger", "refused", "hub"]
+"""What is wrong with the link, for people; "" where nothing is known to be.
+
+name: the county's name cannot be looked up. network: nobody answers at its address. silent: somebody does,
+and says nothing. portal: something else answers, such as a log-in page of the network. clock, expired,
+stranger: its certificate is not valid yet, not any more, or not the county's. refused: the county does not
+let this station in. hub: the broker is there and the hub is not.
+"""
+
+
 class LinkError(EdgeError):
     """The way to the county is not usable now; it is tried again."""
 
+    trouble: Trouble = "network"
+
 
 class BrokerUnreachable(LinkError):  # noqa: N818
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, trouble: Trouble = "network") -> None:
         super().__init__(f"no connection to the county: {reason}")
         self.reason = reason
+        self.trouble = trouble
 
 
 class NoReceipt(LinkError):  # noqa: N818
+    trouble = "hub"
+
     def __init__(self, waited_s: float) -> None:
         super().__init__(f"the county confirmed nothing within {waited_s:.0f} s; connecting anew")
         self.waited_s = waited_s

@@ -44,6 +44,8 @@ class BrokerSettings(_Settings):
     ca_file: str
     cert_file: str
     key_file: str
+    interfaces: tuple[str, ...] = ()
+    """Network interfaces to try, in order: the wired one, then 4G. Empty: as the system routes."""
 
 
 class StationSettings(_Settings):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from edge_agent.clock import Clock
+from edge_agent.errors import Trouble
 from edge_agent.outbox import Outbox, Waiting
 from edge_agent.room import Exam, Room
 from edge_agent.store import Bell
@@ -56,6 +57,11 @@ class Link(Protocol):
         """Wall time since when it is as it is."""
         ...
 
+    @property
+    def trouble(self) -> Trouble:
+        """What is wrong with it, as far as is known; "" if nothing."""
+        ...
+
     def try_now(self) -> None:
         """Do not wait for the next attempt to connect."""
         ...
@@ -92,7 +98,11 @@ class Desk:
                 "duty_phone": settings.duty_phone,
             },
             "now_ns": self.clock.wall_ns(),
-            "link": {"online": self.link.online, "since_ns": self.link.since_ns},
+            "link": {
+                "online": self.link.online,
+                "since_ns": self.link.since_ns,
+                "trouble": self.link.trouble,
+            },
             **self.machine.state(),
             "queue": {
                 "waiting": waiting.total,

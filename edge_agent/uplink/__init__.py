@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import aiomqtt
 
 from edge_agent.clock import Clock
-from edge_agent.errors import BrokerUnreachable, LinkError
+from edge_agent.errors import BrokerUnreachable, LinkError, Trouble
 from edge_agent.inbox import Inbox
 from edge_agent.outbox import Outbox
 from edge_agent.store import Bell
@@ -83,6 +83,8 @@ class Uplink:
         """Wall time since which `online` is what it is."""
         self.last_error = ""
         """Why it is offline, for the operator."""
+        self.trouble: Trouble = ""
+        """The same, for the page."""
         self.changed = Bell()
         """Rings when `online` changes."""
         self.live_dropped = 0
@@ -271,7 +273,7 @@ class Uplink:
         now_ns = self._clock.wall_ns()
         if online:
             logger.info("connected to the county after %.0f s", (now_ns - self.since_ns) / 1e9)
-            self.last_error = ""
+            self.last_error, self.trouble = "", ""
         self.online, self.since_ns = online, now_ns
         self.changed.ring()
 
@@ -280,6 +282,7 @@ class Uplink:
         level = logging.DEBUG if self.last_error else logging.WARNING  # each outage once
         logger.log(level, "the link to the county is down: %s", text)
         self.last_error = text
+        self.trouble = error.trouble if isinstance(error, LinkError) else "network"
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

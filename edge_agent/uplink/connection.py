@@ -19,16 +19,23 @@ from typing import Any
 
 import aiomqtt
 
-from edge_agent.errors import BrokerUnreachable
+from edge_agent.errors import BrokerUnreachable, Trouble
 from protocols.station import BrokerSettings
 
 NOTSENT_BYTES = 16 * 1024
 """Most that waits unsent in the kernel: an urgent part does not queue behind more."""
 USER_TIMEOUT_MS = 30_000
 """TCP gives up on bytes nobody confirmed for so long."""
+DIAL_S = 4.0
+"""For one address over one interface; then the next is tried."""
 GOODBYE_S = 2.0
+_VERIFY_TROUBLE: dict[int, Trouble] = {
+    9: "clock",
+    10: "expired",
+}  # X509_V_ERR_CERT_NOT_YET_VALID, _HAS_EXPIRED
 _SUBACK_REFUSED = 0x80  # MQTT 3.1.1 §3.9.3
 
+logger = logging.getLogger(__name__)
 _paho_log = logging.getLogger("edge_agent.uplink.paho")
 _paho_log.setLevel(logging.CRITICAL)  # what it says, the errors here repeat in an operator's words
 
@@ -49,7 +56,9 @@ class Connection(aiomqtt.Client):
     def _on_disconnect(self, *arguments: Any) -> None:
         if not self._connected.done():
             self._connected.set_exception(
-                BrokerUnreachable("the broker closed the connection; is it our certificate?")
+                BrokerUnreachable(
+                    "the broker closed the connection; is it our certificate?", trouble="refused"
+                )
             )
             return
         super()._on_disconnect(*arguments)
@@ -61,9 +70,11 @@ class Connection(aiomqtt.Client):
             async with asyncio.timeout(timeout_s):
                 await self._connected
         except TimeoutError:
-            raise BrokerUnreachable(f"the broker did not answer within {timeout_s:g} s") from None
+            raise BrokerUnreachable(
+                f"the broker did not answer within {timeout_s:g} s", trouble="silent"
+            ) from None
         except (OSError, aiomqtt.MqttError) as error:
-            raise BrokerUnreachable(f"the broker refused: {error}") from None
+            raise BrokerUnreachable(f"the broker refused: {error}", trouble="refused") from None
 
     async def goodbye(self) -> None:
         """Send DISCONNECT, so that the broker keeps the last will to itself."""
@@ -112,7 +123,7 @@ async def subscribe(connection: Connection, topic: str) -> None:
     granted = await connection.subscribe(topic, qos=1)
     for code in granted:
         if (code if isinstance(code, int) else code.value) >= _SUBACK_REFUSED:
-            raise BrokerUnreachable(f"the broker does not let this station read {topic}")
+            raise BrokerUnreachable(f"the broker does not let this station read {topic}", trouble="refused")
 
 
 def tls_context(broker: BrokerSettings) -> ssl.SSLContext:
@@ -127,44 +138,64 @@ def tls_context(broker: BrokerSettings) -> ssl.SSLContext:
         file = broker.cert_file
         context.load_cert_chain(broker.cert_file, broker.key_file)
     except (OSError, ssl.SSLError) as error:
-        raise BrokerUnreachable(f"{file} cannot be used: {error}") from None
+        raise BrokerUnreachable(f"{file} cannot be used: {error}", trouble="refused") from None
     return context
 
 
 async def _open_socket(broker: BrokerSettings, timeout_s: float) -> ssl.SSLSocket:
     context = tls_context(broker)
-    where = f"{broker.host}:{broker.port}"
+    where, answered = f"{broker.host}:{broker.port}", False
     try:
         async with asyncio.timeout(timeout_s):
-            return await _shake_hands(await _dial(broker), context, broker.host)
+            sock = await _dial(broker)
+            answered = True
+            return await _shake_hands(sock, context, broker.host)
     except TimeoutError:
-        raise BrokerUnreachable(f"{where} did not answer within {timeout_s:g} s") from None
+        trouble: Trouble = "silent" if answered else "network"
+        raise BrokerUnreachable(f"{where} did not answer within {timeout_s:g} s", trouble) from None
     except ssl.SSLError as error:
-        raise BrokerUnreachable(f"{where}: TLS: {error.reason or error}") from None
+        raise BrokerUnreachable(f"{where}: TLS: {error.reason or error}", _tls_trouble(error)) from None
+    except socket.gaierror as error:
+        raise BrokerUnreachable(f"{where}: {error.strerror}", trouble="name") from None
     except OSError as error:
-        raise BrokerUnreachable(f"{where}: {error.strerror or error}") from None
+        trouble = "portal" if answered else "network"
+        raise BrokerUnreachable(f"{where}: {error.strerror or error}", trouble) from None
+
+
+def _tls_trouble(error: ssl.SSLError) -> Trouble:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _VERIFY_TROUBLE.get(error.verify_code, "stranger")
+    # An alert is said by somebody who speaks TLS; anything else is no TLS at all: a log-in page, a proxy.
+    return "refused" if "ALERT" in (error.reason or "") else "portal"
 
 
 async def _dial(broker: BrokerSettings) -> socket.socket:
+    """A connected socket, over the first interface that has a way."""
     loop = asyncio.get_running_loop()
     failure: OSError = OSError("the name has no address")
     addresses = await loop.getaddrinfo(broker.host, broker.port, type=socket.SOCK_STREAM)
-    for family, kind, protocol, _, address in addresses:
-        sock = socket.socket(family, kind, protocol)
-        try:
-            sock.setblocking(False)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOTSENT_BYTES)
-            await loop.sock_connect(sock, address)
-        except OSError as error:
-            sock.close()
-            failure = error
-        except BaseException:
-            sock.close()
-            raise
-        else:
-            return sock
+    for interface in broker.interfaces or ("",):
+        for family, kind, protocol, _, address in addresses:
+            sock = socket.socket(family, kind, protocol)
+            try:
+                sock.setblocking(False)
+                if interface:
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode())
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOTSENT_BYTES)
+                async with asyncio.timeout(DIAL_S):
+                    await loop.sock_connect(sock, address)
+            except OSError as error:  # TimeoutError is one
+                sock.close()
+                failure = error
+            except BaseException:
+                sock.close()
+                raise
+            else:
+                if broker.interfaces:
+                    logger.info("the way to the county is %s", interface)
+                return sock
     raise failure
 
 

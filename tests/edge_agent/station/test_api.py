@@ -91,7 +91,11 @@ async def test_state_and_health(page: "Page", doctor: "httpx.AsyncClient") -> No
     assert set(state) == STATE
     assert state["station"] == {"id": "MT-0001", "name": "河西村卫生室", "duty_phone": "0000-0000"}
     assert state["box"] is None
-    assert state["link"] == {"online": False, "since_ns": state["link"]["since_ns"]}
+    assert state["link"] == {
+        "online": False,
+        "since_ns": state["link"]["since_ns"],
+        "trouble": state["link"]["trouble"],
+    }
     assert state["queue"] == {"waiting": 0, "oldest_ns": None, "rejected": 0}
     assert set(state["disk"]) == {"free_bytes", "low"}
     async with page.browser() as stranger:

@@ -91,6 +91,7 @@ async def test_a_server_that_never_shakes_hands_is_left(mute_settings, station):
     async with server, station(mute_settings, timing) as clinic:
         await until(lambda: len(accepted) >= 2, "two connections")
         assert "did not answer within 0.3 s" in clinic.uplink.last_error
+        assert clinic.uplink.trouble == "silent"
         for writer in accepted:
             writer.close()
 
@@ -102,6 +103,7 @@ async def test_a_strangers_certificate_is_refused_and_says_so(broker, station):
     async with station(broker.settings("stranger")) as clinic:
         await until(lambda: clinic.uplink.last_error, "an error", seconds=5)
         assert "certificate" in clinic.uplink.last_error
+        assert clinic.uplink.trouble == "refused"
         assert not clinic.uplink.online
 
 
@@ -111,6 +113,7 @@ async def test_a_county_that_is_not_ours_is_refused(mosquitto, station, certific
     async with station(settings) as clinic:
         await until(lambda: clinic.uplink.last_error, "an error")
         assert "CERTIFICATE_VERIFY_FAILED" in clinic.uplink.last_error
+        assert clinic.uplink.trouble == "stranger"
 
 
 async def test_a_broker_of_another_name_is_refused(mosquitto, station):
@@ -137,3 +140,32 @@ async def test_a_subscription_that_is_not_granted_is_no_connection(mute_settings
         await until(lambda: clinic.uplink.last_error, "an error")
         assert "does not let this station read mt/1/MT-0001/down/#" in clinic.uplink.last_error
         assert not clinic.uplink.online
+
+
+async def test_a_log_in_page_in_the_way_is_named(mute_settings, station):
+    async def portal(reader, writer):
+        await reader.read(100)
+        writer.write(b"HTTP/1.1 302 Found\r\nLocation: http://wifi.example/login\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(portal, mute_settings.host, mute_settings.port)
+    async with server, station(mute_settings) as clinic:
+        await until(lambda: clinic.uplink.trouble, "a trouble")
+        assert clinic.uplink.trouble == "portal"
+
+
+@pytest.mark.parametrize(
+    ("changes", "trouble"),
+    [({"host": "county.invalid"}, "name"), ({}, "network"), ({"interfaces": ("nowhere0",)}, "network")],
+)
+async def test_what_is_wrong_with_the_network_is_named(mute_settings, station, changes, trouble):
+    async with station(mute_settings.model_copy(update=changes)) as clinic:
+        await until(lambda: clinic.uplink.trouble, "a trouble", seconds=10)
+        assert clinic.uplink.trouble == trouble
+
+
+async def test_the_second_way_is_taken_where_the_first_is_gone(mosquitto, station):
+    settings = mosquitto.settings(STATION).model_copy(update={"interfaces": ("nowhere0", "lo")})
+    async with station(settings) as clinic:
+        await until(lambda: clinic.uplink.online, "online")
+        assert clinic.uplink.trouble == ""

@@ -16,7 +16,7 @@ function now(state: string | null): StationNow {
   return {
     station: { id: 'MT-0001', name: '', duty_phone: '' },
     now_ns: 0,
-    link: { online: false, since_ns: null },
+    link: { online: false, since_ns: null, trouble: 'network' },
     box: box || null,
     queue: { waiting: 0, oldest_ns: null, rejected: 0 },
     heart_rate: null,

@@ -32,10 +32,23 @@ export interface RecordingNow {
   planned_s: number
 }
 
+/** What is wrong with the link; '' if nothing is known to be. */
+export type Trouble =
+  | ''
+  | 'name'
+  | 'network'
+  | 'silent'
+  | 'portal'
+  | 'clock'
+  | 'expired'
+  | 'stranger'
+  | 'refused'
+  | 'hub'
+
 export interface StationNow {
   station: { id: string; name: string; duty_phone: string }
   now_ns: number
-  link: { online: boolean; since_ns: number | null }
+  link: { online: boolean; since_ns: number | null; trouble: Trouble }
   box: BoxNow | null
   queue: { waiting: number; oldest_ns: number | null; rejected: number }
   heart_rate: number | null
