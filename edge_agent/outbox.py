@@ -75,6 +75,8 @@ SQL_DUE = (
 SQL_BY_MID = "SELECT {columns} FROM message WHERE mid = ?"
 SQL_BY_REF = "SELECT {columns} FROM message WHERE ref = ?"
 SQL_WAITING = "SELECT lane, count(*), min(seq), wall_ns FROM message WHERE state = 'waiting' GROUP BY lane"
+SQL_LAST = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'message'"
+SQL_FIRST = "SELECT min(seq) FROM message WHERE state = 'waiting'"
 SQL_KEPT = "SELECT count(*) FROM message WHERE state IN ('rejected', 'conflict')"
 
 SQL_RECEIVED = (
@@ -153,6 +155,17 @@ class Waiting:
         return min((lane.oldest_ns for lane in self.lanes.values()), default=None)
 
 
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Which numbers this file has given out, and from which on something is still owed."""
+
+    epoch: bytes
+    first_seq: int
+    """Of the first row that is owed; one past `last_seq` if none is."""
+    last_seq: int
+    """Of the last row ever appended; 0 before the first."""
+
+
 class Outbox:
     """The messages of one station. `sender` is the station's id."""
 
@@ -192,9 +205,7 @@ class Outbox:
         def work(db: sqlite3.Connection) -> OutboxRow:
             if (there := _find(db, ref)) is not None:
                 return there
-            seq: int = db.execute(
-                "SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'message'"
-            ).fetchone()[0]
+            seq = _last_seq(db) + 1
             mid = envelope.message_id(self._sender, _epoch(db), seq)
             db.execute(
                 "INSERT INTO message (seq, mid, ref, lane, type, state, size, sha256, wall_ns, quality, boot,"
@@ -307,6 +318,10 @@ class Outbox:
         """How much is owed, per lane."""
         return await self._store.run(_waiting)
 
+    async def extent(self) -> Extent:
+        """What the hub needs to find out what it has not got."""
+        return await self._store.run(_extent)
+
     async def rows(self, most: int = 500) -> list[OutboxRow]:
         """All that has not been received, the most pressing first: what the queue sheet shows."""
         return await self._store.run(lambda db: _rows(db, most))
@@ -399,6 +414,17 @@ def _read_only(path: Path) -> Iterator[sqlite3.Connection]:
 def _epoch(db: sqlite3.Connection) -> bytes:
     epoch: bytes = db.execute("SELECT epoch FROM identity").fetchone()[0]
     return epoch
+
+
+def _last_seq(db: sqlite3.Connection) -> int:
+    last: int = db.execute(SQL_LAST).fetchone()[0]
+    return last
+
+
+def _extent(db: sqlite3.Connection) -> Extent:
+    last = _last_seq(db)
+    first: int | None = db.execute(SQL_FIRST).fetchone()[0]
+    return Extent(_epoch(db), last + 1 if first is None else first, last)
 
 
 def _row(values: Sequence[Any]) -> OutboxRow:

@@ -197,16 +197,24 @@ class BoxState(Message):
 class StationHello(Message):
     """On every connect: which store this is and what is waiting in it."""
 
+    LATER = frozenset({"first_seq", "last_seq"})
+
     epoch: bytes
     boot: str
     version: str
     waiting: dict[str, Count] = Field(default_factory=dict)
     """Lane → messages not yet receipted."""
     oldest_ns: Count | None = None
+    first_seq: Count | None = None
+    """Sequence of the first message still waiting; one past `last_seq` when none waits."""
+    last_seq: Count | None = None
+    """Sequence of the last message ever put into this store: what the hub may expect to have one day."""
 
 
 class StationStatus(Message):
     """Retained; with online=False it is the station's last will."""
+
+    LATER = frozenset({"epoch", "first_seq", "last_seq"})
 
     online: bool
     at_ns: Count | None = None
@@ -215,6 +223,11 @@ class StationStatus(Message):
     oldest_ns: Count | None = None
     rejected: Count = 0
     boxes: tuple[BoxState, ...] = ()
+    epoch: bytes | None = None
+    """Of the store that the next two number, since it may be another one than at the last hello."""
+    first_seq: Count | None = None
+    """As in StationHello."""
+    last_seq: Count | None = None
 
 
 class ReportShow(Message):

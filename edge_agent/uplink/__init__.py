@@ -188,14 +188,16 @@ class Uplink:
                 self._set_online(False)
 
     async def _say_hello(self) -> None:
-        waiting = await self._outbox.waiting()
+        waiting, extent = await self._outbox.waiting(), await self._outbox.extent()
         status = await self._status()
         hello = StationHello(
-            epoch=await self._outbox.epoch(),
+            epoch=extent.epoch,
             boot=self._clock.boot,
             version=status.version,
             waiting={lane: row.count for lane, row in waiting.lanes.items()},
             oldest_ns=waiting.oldest_ns,
+            first_seq=extent.first_seq,
+            last_seq=extent.last_seq,
         )
         await self._publish_loose("hello", hello)
         await self._publish_loose("status", status)

@@ -66,7 +66,8 @@ def report_opened(session: Session, arrival: Arrival, message: Message) -> list[
 def station_hello(session: Session, arrival: Arrival, message: Message) -> list[Notice]:
     """A station is back: what it is owed is sent now, not when its time comes."""
     assert isinstance(message, StationHello)
-    stations.hello(session, arrival.station_id, message, now_ns=arrival.now_ns)
+    station_ns = arrival.header.stamp.wall_ns
+    stations.hello(session, arrival.station_id, message, now_ns=arrival.now_ns, station_ns=station_ns)
     notices: list[Notice] = [("station", arrival.station_id)]
     if deliveries.due_at_once(session, STATION, arrival.station_id):
         notices.append(("delivery", arrival.station_id))

@@ -30,6 +30,8 @@ def remember(
             state=state,
             code=code,
             received_ns=now_ns,
+            epoch=header.epoch,
+            seq=header.seq,
         )
     )
     session.exec(delete(MessagePart).where(col(MessagePart.mid) == header.mid))

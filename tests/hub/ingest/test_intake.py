@@ -329,6 +329,17 @@ def test_hello_and_status_are_noted(county: Engine) -> None:
         assert (row.online, row.waiting) == (False, 7)
 
 
+def test_what_a_station_has_saved_and_not_sent_is_missing(county: Engine) -> None:
+    sender = Sender()
+    said = [sender.say(recording_closed()) for _ in range(4)]
+    take(county, [m for one in (said[0], said[2]) for m in up(one)], now_ns=NOW_NS)
+    hello = StationHello(epoch=sender.epoch, boot="b", version="1", first_seq=2, last_seq=4, oldest_ns=5)
+    take(county, [say("hello", hello)], now_ns=NOW_NS)
+    with db.reading(county) as session:
+        row = next(r for r in stations.listing(session, now_ns=NOW_NS) if r.station.id == STATION)
+        assert (row.missing, row.missing_oldest_ns) == (2, 5)
+
+
 def test_a_retained_status_does_not_make_an_old_word_new(county: Engine) -> None:
     old_ns = NOW_NS - 3_600 * 10**9
     old = say("status", StationStatus(online=True, at_ns=old_ns), retained=True)
