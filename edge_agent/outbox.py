@@ -72,6 +72,9 @@ RowState = Literal["saved", "received", "rejected", "conflict"]
 SQL_DUE = (
     "SELECT {columns} FROM message WHERE state = 'waiting' AND lane = ? AND seq > ? ORDER BY seq LIMIT 1"
 )
+SQL_BEGUN = (
+    "SELECT {columns} FROM message WHERE state = 'waiting' AND part_bytes IS NOT NULL ORDER BY seq LIMIT ?"
+)
 SQL_BY_MID = "SELECT {columns} FROM message WHERE mid = ?"
 SQL_BY_REF = "SELECT {columns} FROM message WHERE ref = ?"
 SQL_WAITING = "SELECT lane, count(*), min(seq), wall_ns FROM message WHERE state = 'waiting' GROUP BY lane"
@@ -278,6 +281,14 @@ class Outbox:
             (k, envelope.encode(header, parts.cut(body, k, size), k, n))
             for k in parts.missing(n, row.parts_held)
         ]
+
+    async def begun(self, most: int) -> list[OutboxRow]:
+        """Owed, and handed out for sending: the hub may have got it without our knowing. The oldest first."""
+
+        def work(db: sqlite3.Connection) -> list[OutboxRow]:
+            return [_row(values) for values in db.execute(SQL_BEGUN.format(columns=COLUMNS), (most,))]
+
+        return await self._store.run(work)
 
     async def mark_sent(self, row: OutboxRow) -> None:
         """It was handed to the broker whole, once more. It stays owed."""

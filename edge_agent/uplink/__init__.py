@@ -26,7 +26,16 @@ from edge_agent.uplink import connection as mqtt
 from protocols import envelope, parts, topics
 from protocols.envelope import HUB, Frame, Stamp
 from protocols.errors import MessageError
-from protocols.messages import LANES, Message, Receipt, ReceiptItem, StationHello, StationStatus
+from protocols.messages import (
+    LANES,
+    OWED_MOST,
+    Message,
+    Owed,
+    Receipt,
+    ReceiptItem,
+    StationHello,
+    StationStatus,
+)
 from protocols.station import StationSettings
 
 logger = logging.getLogger(__name__)
@@ -39,6 +48,8 @@ PART_SECONDS = 0.5
 """A part is what the link carries in so long: how long an urgent one may have to wait."""
 SLOW_LINK_BYTES_S = 32 * 1024
 """Below this goodput the live lane keeps silent while a durable message is on its way."""
+ANSWER_SHARE = 0.5
+"""Of the time for a receipt: so long what was begun before waits for the hub to say what it has of it."""
 LIVE_MOST = 16
 """Live payloads that may wait; the next ones are dropped."""
 
@@ -116,6 +127,8 @@ class Uplink:
         self._parts_sent: dict[int, set[int]] = {}  # of messages that were overtaken in the middle
         self._heard_ns = self._clock.mono_ns()  # when the hub last confirmed anything
         self._confirmed = False
+        self._hello_mid = b""
+        self._asked: dict[int, _OnTheWay] = {}  # what the hello asks after, until it is answered
         self._sending = False
         self._live.clear()
 
@@ -189,6 +202,7 @@ class Uplink:
 
     async def _say_hello(self) -> None:
         waiting, extent = await self._outbox.waiting(), await self._outbox.extent()
+        begun = await self._outbox.begun(OWED_MOST)
         status = await self._status()
         hello = StationHello(
             epoch=extent.epoch,
@@ -198,9 +212,21 @@ class Uplink:
             oldest_ns=waiting.oldest_ns,
             first_seq=extent.first_seq,
             last_seq=extent.last_seq,
+            owed=tuple(Owed(mid=row.mid, h8=row.sha256[:8]) for row in begun),
         )
         await self._publish_loose("hello", hello)
+        self._hello_mid = envelope.message_id(self._station, self._loose_epoch, self._loose_seq)
+        self._hold_back(begun)
         await self._publish_loose("status", status)
+
+    def _hold_back(self, begun: list[OutboxRow]) -> None:
+        """Send again only what the hub's answer does not name: a slow link carries nothing twice.
+
+        Not for ever, since an older hub does not answer; and an urgent one waits for nothing.
+        """
+        due_ns = self._clock.mono_ns() + int(self._timing.receipt_s * ANSWER_SHARE * 1e9)
+        self._asked = {row.seq: _OnTheWay(0, due_ns) for row in begun if row.lane != LANES[0]}
+        self._on_the_way.update(self._asked)
 
     async def _say_goodbye(self, client: mqtt.Connection) -> None:
         with contextlib.suppress(aiomqtt.MqttError, TimeoutError):
@@ -331,6 +357,12 @@ class Uplink:
             self._heard_ns, self._confirmed = self._clock.mono_ns(), True
             self._on_the_way.pop(row.seq, None)
             self._parts_sent.pop(row.seq, None)
+        if receipt.answers and receipt.answers == self._hello_mid:
+            self._heard_ns, self._confirmed = self._clock.mono_ns(), True
+            for seq, way in self._asked.items():
+                if self._on_the_way.get(seq) is way:  # else it was sent meanwhile
+                    del self._on_the_way[seq]
+            self._asked.clear()
         self._outbox.changed.ring()  # the window has room again, even if nothing changed on disk
 
     async def _confirm(self, item: ReceiptItem) -> None:
