@@ -36,7 +36,7 @@ class Health:
 
     async def status(self) -> StationStatus:
         """The station's state at this moment."""
-        waiting = await self._outbox.waiting()
+        waiting, extent = await self._outbox.waiting(), await self._outbox.extent()
         return StationStatus(
             online=True,
             at_ns=self._clock.wall_ns(),
@@ -45,6 +45,9 @@ class Health:
             oldest_ns=waiting.oldest_ns,
             rejected=waiting.rejected,
             boxes=self._boxes(),
+            epoch=extent.epoch,
+            first_seq=extent.first_seq,
+            last_seq=extent.last_seq,
         )
 
     async def run(

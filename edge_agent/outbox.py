@@ -72,9 +72,14 @@ RowState = Literal["saved", "received", "rejected", "conflict"]
 SQL_DUE = (
     "SELECT {columns} FROM message WHERE state = 'waiting' AND lane = ? AND seq > ? ORDER BY seq LIMIT 1"
 )
+SQL_BEGUN = (
+    "SELECT {columns} FROM message WHERE state = 'waiting' AND part_bytes IS NOT NULL ORDER BY seq LIMIT ?"
+)
 SQL_BY_MID = "SELECT {columns} FROM message WHERE mid = ?"
 SQL_BY_REF = "SELECT {columns} FROM message WHERE ref = ?"
 SQL_WAITING = "SELECT lane, count(*), min(seq), wall_ns FROM message WHERE state = 'waiting' GROUP BY lane"
+SQL_LAST = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'message'"
+SQL_FIRST = "SELECT min(seq) FROM message WHERE state = 'waiting'"
 SQL_KEPT = "SELECT count(*) FROM message WHERE state IN ('rejected', 'conflict')"
 
 SQL_RECEIVED = (
@@ -153,6 +158,17 @@ class Waiting:
         return min((lane.oldest_ns for lane in self.lanes.values()), default=None)
 
 
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Which numbers this file has given out, and from which on something is still owed."""
+
+    epoch: bytes
+    first_seq: int
+    """Of the first row that is owed; one past `last_seq` if none is."""
+    last_seq: int
+    """Of the last row ever appended; 0 before the first."""
+
+
 class Outbox:
     """The messages of one station. `sender` is the station's id."""
 
@@ -192,9 +208,7 @@ class Outbox:
         def work(db: sqlite3.Connection) -> OutboxRow:
             if (there := _find(db, ref)) is not None:
                 return there
-            seq: int = db.execute(
-                "SELECT coalesce(max(seq), 0) + 1 FROM sqlite_sequence WHERE name = 'message'"
-            ).fetchone()[0]
+            seq = _last_seq(db) + 1
             mid = envelope.message_id(self._sender, _epoch(db), seq)
             db.execute(
                 "INSERT INTO message (seq, mid, ref, lane, type, state, size, sha256, wall_ns, quality, boot,"
@@ -268,6 +282,14 @@ class Outbox:
             for k in parts.missing(n, row.parts_held)
         ]
 
+    async def begun(self, most: int) -> list[OutboxRow]:
+        """Owed, and handed out for sending: the hub may have got it without our knowing. The oldest first."""
+
+        def work(db: sqlite3.Connection) -> list[OutboxRow]:
+            return [_row(values) for values in db.execute(SQL_BEGUN.format(columns=COLUMNS), (most,))]
+
+        return await self._store.run(work)
+
     async def mark_sent(self, row: OutboxRow) -> None:
         """It was handed to the broker whole, once more. It stays owed."""
         await self._store.run(
@@ -306,6 +328,10 @@ class Outbox:
     async def waiting(self) -> Waiting:
         """How much is owed, per lane."""
         return await self._store.run(_waiting)
+
+    async def extent(self) -> Extent:
+        """What the hub needs to find out what it has not got."""
+        return await self._store.run(_extent)
 
     async def rows(self, most: int = 500) -> list[OutboxRow]:
         """All that has not been received, the most pressing first: what the queue sheet shows."""
@@ -399,6 +425,17 @@ def _read_only(path: Path) -> Iterator[sqlite3.Connection]:
 def _epoch(db: sqlite3.Connection) -> bytes:
     epoch: bytes = db.execute("SELECT epoch FROM identity").fetchone()[0]
     return epoch
+
+
+def _last_seq(db: sqlite3.Connection) -> int:
+    last: int = db.execute(SQL_LAST).fetchone()[0]
+    return last
+
+
+def _extent(db: sqlite3.Connection) -> Extent:
+    last = _last_seq(db)
+    first: int | None = db.execute(SQL_FIRST).fetchone()[0]
+    return Extent(_epoch(db), last + 1 if first is None else first, last)
 
 
 def _row(values: Sequence[Any]) -> OutboxRow:

@@ -194,8 +194,22 @@ class BoxState(Message):
     bad_frames: Count = 0
 
 
+OWED_MOST = 64
+"""Most messages one hello asks after; the answer is one receipt."""
+
+
+class Owed(Message):
+    """A message a station has begun to send and has no last word about."""
+
+    mid: bytes = Field(min_length=16, max_length=16)
+    h8: bytes = Field(min_length=8, max_length=8)
+    """First 8 bytes of the body's SHA-256."""
+
+
 class StationHello(Message):
     """On every connect: which store this is and what is waiting in it."""
+
+    LATER = frozenset({"first_seq", "last_seq", "owed"})
 
     epoch: bytes
     boot: str
@@ -203,10 +217,18 @@ class StationHello(Message):
     waiting: dict[str, Count] = Field(default_factory=dict)
     """Lane → messages not yet receipted."""
     oldest_ns: Count | None = None
+    first_seq: Count | None = None
+    """Sequence of the first message still waiting; one past `last_seq` when none waits."""
+    last_seq: Count | None = None
+    """Sequence of the last message ever put into this store: what the hub may expect to have one day."""
+    owed: tuple[Owed, ...] = Field(default=(), max_length=OWED_MOST)
+    """What it was sending when it was last connected, the oldest first: how much of it has arrived?"""
 
 
 class StationStatus(Message):
     """Retained; with online=False it is the station's last will."""
+
+    LATER = frozenset({"epoch", "first_seq", "last_seq"})
 
     online: bool
     at_ns: Count | None = None
@@ -215,6 +237,11 @@ class StationStatus(Message):
     oldest_ns: Count | None = None
     rejected: Count = 0
     boxes: tuple[BoxState, ...] = ()
+    epoch: bytes | None = None
+    """Of the store that the next two number, since it may be another one than at the last hello."""
+    first_seq: Count | None = None
+    """As in StationHello."""
+    last_seq: Count | None = None
 
 
 class ReportShow(Message):
@@ -250,9 +277,14 @@ class ReceiptItem(Message):
 class Receipt(Message):
     """Ids the receiver has *committed*, many in one."""
 
+    LATER = frozenset({"answers"})
+
     items: tuple[ReceiptItem, ...] = Field(max_length=64)
     wall_ns: Count
     """The receiver's clock when it said so."""
+    answers: bytes = Field(default=b"", max_length=16)
+    """Id of the hello it answers: the items are then what the receiver has of the messages owed. What is
+    not among them it does not have, or would rather see again. Empty: it answers none."""
 
 
 class MessageType(NamedTuple):

@@ -28,7 +28,15 @@ from edge_agent.uplink.sender import Sender
 from protocols import envelope, topics
 from protocols.envelope import HUB, Frame, Stamp
 from protocols.errors import MessageError
-from protocols.messages import Message, Receipt, ReceiptItem, StationHello, StationStatus
+from protocols.messages import (
+    OWED_MOST,
+    Message,
+    Owed,
+    Receipt,
+    ReceiptItem,
+    StationHello,
+    StationStatus,
+)
 from protocols.station import StationSettings
 
 logger = logging.getLogger(__name__)
@@ -105,6 +113,7 @@ class Uplink:
     def _new_sender(self) -> Sender:
         """One connection's sender: whatever has no receipt is sent again."""
         self._pace.connected()
+        self._hello_mid = b""
         self._live.clear()
         return Sender(
             self._outbox, self._clock, self._pace, self._station, self._timing.receipt_s, self._publish_part
@@ -178,16 +187,22 @@ class Uplink:
                 self._set_online(False)
 
     async def _say_hello(self) -> None:
-        waiting = await self._outbox.waiting()
+        waiting, extent = await self._outbox.waiting(), await self._outbox.extent()
+        begun = await self._outbox.begun(OWED_MOST)
         status = await self._status()
         hello = StationHello(
-            epoch=await self._outbox.epoch(),
+            epoch=extent.epoch,
             boot=self._clock.boot,
             version=status.version,
             waiting={lane: row.count for lane, row in waiting.lanes.items()},
             oldest_ns=waiting.oldest_ns,
+            first_seq=extent.first_seq,
+            last_seq=extent.last_seq,
+            owed=tuple(Owed(mid=row.mid, h8=row.sha256[:8]) for row in begun),
         )
         await self._publish_loose("hello", hello)
+        self._hello_mid = envelope.message_id(self._station, self._loose_epoch, self._loose_seq)
+        self._sender.hold_back(begun)
         await self._publish_loose("status", status)
 
     async def _say_goodbye(self, client: mqtt.Connection) -> None:
@@ -226,6 +241,8 @@ class Uplink:
             if not isinstance(receipt, Receipt):
                 raise MessageError(f"{frame.header.type} is no receipt")
             await self._sender.take(receipt.items)
+            if receipt.answers and receipt.answers == self._hello_mid:
+                self._sender.answered()
         else:
             item = await self._inbox.accept(frame)
             if item is not None:

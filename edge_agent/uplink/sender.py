@@ -20,6 +20,8 @@ from protocols.messages import LANES, Lane, ReceiptItem
 
 UNCONFIRMED_BYTES = 128 * 1024
 """Most that is on its way without a receipt: what a lost connection costs again. Urgent ones pass it."""
+ANSWER_SHARE = 0.5
+"""Of the time for a receipt: so long what was begun before waits for the hub to say what it has of it."""
 STRICT: tuple[Lane, ...] = ("urgent", "prompt")
 """These go before all others, in this order."""
 WEIGHTS: dict[Lane, int] = {"clinical": 9, "bulk": 1}
@@ -67,6 +69,9 @@ class Sender:
     """By sequence number: messages begun in this connection that have no receipt."""
     _served: dict[Lane, float] = field(default_factory=lambda: dict.fromkeys(WEIGHTS, 0.0))
     """Bytes by weight: the lane with the least is next."""
+    _asked: frozenset[int] = frozenset()
+    """What the hello asks after, until it is answered or `_asked_until_ns` has come."""
+    _asked_until_ns: int = 0
     _heard_ns: int = 0
     _bell: Bell = field(default_factory=Bell)
     """Rings when there may be a part to hand over: the outbox has changed, or the window has room."""
@@ -75,6 +80,19 @@ class Sender:
     def busy(self) -> bool:
         """Whether parts of durable messages are on their way."""
         return self.pace.on_the_way > 0
+
+    def hold_back(self, begun: Iterable[OutboxRow]) -> None:
+        """Send again only what the hub's answer does not name: a slow link carries nothing twice.
+
+        Not for ever, since an older hub does not answer; and an urgent one waits for nothing.
+        """
+        self._asked = frozenset(row.seq for row in begun if row.lane != LANES[0])
+        self._asked_until_ns = self.clock.mono_ns() + int(self.receipt_s * ANSWER_SHARE * 1e9)
+
+    def answered(self) -> None:
+        """The hub has said what it has of what the hello asked after."""
+        self._asked, self._heard_ns, self.confirmed = frozenset(), self.clock.mono_ns(), True
+        self._bell.ring()
 
     async def run(self) -> None:
         """Send what is owed, and again what was not confirmed in time; until the connection fails.
@@ -93,7 +111,7 @@ class Sender:
         seen = self._bell.rung
         way = await self._next_way()
         if way is None:
-            await self._bell.wait(seen, self.outbox.next_due_s())
+            await self._bell.wait(seen, self._next_due_s())
             return
         k, wire = way.ahead.popleft()
         way.unacknowledged += 1
@@ -109,12 +127,14 @@ class Sender:
         """The message whose part goes next; None if there is none, or no room for it."""
         if self.pace.on_the_way >= self.pace.window_bytes + MOST_BYTES:
             return None
+        if self._asked and self._asked_until_ns <= self.clock.mono_ns():
+            self._asked = frozenset()
         waiting_for_receipt = [seq for seq, way in self._ways.items() if not way.ahead]
         unconfirmed = sum(self._ways[seq].row.size for seq in waiting_for_receipt)
         only_urgent = self.pace.is_full or unconfirmed >= UNCONFIRMED_BYTES
         while True:
             row = await self.outbox.next_to_send(
-                skip=waiting_for_receipt,
+                skip=self._asked.union(waiting_for_receipt),
                 lanes=LANES[:1] if only_urgent else self._lanes(),
                 part_bytes=self.pace.part_bytes,
             )
@@ -127,6 +147,13 @@ class Sender:
                 way = self._ways[row.seq] = _Way(row, deque(frames), tuple(k for k, _ in frames))
             self._let_idle_lanes_catch_up(row.lane)
             return way
+
+    def _next_due_s(self) -> float | None:
+        """Seconds until something may be sent that is held back now."""
+        due_s = [] if (postponed_s := self.outbox.next_due_s()) is None else [postponed_s]
+        if self._asked:
+            due_s.append(max(0.0, (self._asked_until_ns - self.clock.mono_ns()) / 1e9))
+        return min(due_s, default=None)
 
     def _lanes(self) -> tuple[Lane, ...]:
         return (*STRICT, *sorted(WEIGHTS, key=self._served.__getitem__))

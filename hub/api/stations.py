@@ -40,6 +40,12 @@ class StationItem(BaseModel):
     """As last known."""
     oldest_ns: int | None
     rejected: int
+    missing: int | None
+    """Messages it had saved when it spoke last and the hub has not got; None: it does not say."""
+    missing_oldest_ns: int | None
+    """When the oldest of them was saved, by the hub's clock."""
+    said_ns: int | None
+    """When it spoke of them last."""
     boxes: list[BoxState]
     version: str
 
@@ -85,6 +91,9 @@ def fleet(hub: TheHub, _: Annotated[User, Depends(needs("station.read"))]) -> St
                 waiting=row.station.waiting,
                 oldest_ns=row.station.oldest_ns,
                 rejected=row.station.rejected,
+                missing=row.missing,
+                missing_oldest_ns=row.missing_oldest_ns,
+                said_ns=row.station.said_ns,
                 boxes=[BoxState.model_validate(box) for box in row.station.boxes],
                 version=row.station.version,
             )

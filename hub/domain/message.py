@@ -1,6 +1,6 @@
 """What arrived from stations: each message id once for ever, parts until whole, and what none could take."""
 
-from sqlalchemy import BigInteger
+from sqlalchemy import BigInteger, Index
 from sqlmodel import Field, SQLModel
 
 from hub.domain.columns import bytes_column, key_column
@@ -10,6 +10,7 @@ class ReceivedMessage(SQLModel, table=True):
     """The memory that makes "once" true: never deleted."""
 
     __tablename__ = "received_message"
+    __table_args__ = (Index("received_message_by_number", "station_id", "epoch", "seq"),)
 
     mid: bytes = Field(primary_key=True)
     sha256: bytes
@@ -20,6 +21,10 @@ class ReceivedMessage(SQLModel, table=True):
     code: str = Field(default="", max_length=64)
     """Why it was rejected."""
     received_ns: int = Field(sa_type=BigInteger)
+    epoch: bytes | None = Field(default=None, sa_column=bytes_column(nullable=True))
+    """Of the station's store, and the message's number in it: what is between them is missing."""
+    seq: int | None = Field(default=None, sa_type=BigInteger)
+    """None, as the epoch is, for a message taken before the hub kept them and not found out since."""
 
 
 class MessagePart(SQLModel, table=True):

@@ -44,6 +44,14 @@ class Station(SQLModel, table=True):
     """protocols.messages.BoxState of each box, as it said last."""
     epoch: bytes | None = Field(default=None, sa_column=bytes_column(nullable=True))
     """Of its outbox; a change means a new store."""
+    first_seq: int | None = Field(default=None, sa_type=BigInteger)
+    """Number of the first message it owed when it spoke last; None: it does not say."""
+    last_seq: int | None = Field(default=None, sa_type=BigInteger)
+    """Number of the last message it had saved by then."""
+    owed_since_ns: int | None = Field(default=None, sa_type=BigInteger)
+    """When the oldest it owed was saved, by our clock: its own may be wrong, the age it gives is not."""
+    said_ns: int | None = Field(default=None, sa_type=BigInteger)
+    """When it said these."""
     version: str = Field(default="", max_length=64)
     certificate_serial: str | None = Field(default=None, max_length=64)
 

@@ -115,22 +115,27 @@ class Consumer:
 
     async def _send_receipts(self, client: aiomqtt.Client, outcomes: Sequence[Outcome]) -> None:
         by_station: defaultdict[str, dict[bytes, ReceiptItem]] = defaultdict(dict)
+        frames: list[tuple[str, bytes]] = []
         for outcome in outcomes:
             if outcome.station_id and outcome.receipt:
                 _keep(by_station[outcome.station_id], outcome.receipt)
-        publishing = []
+            if outcome.station_id and outcome.hello_mid:
+                frames.append((outcome.station_id, self._frame(outcome.held, outcome.hello_mid)))
         for station_id, items in by_station.items():
             said = list(items.values())
-            for start in range(0, len(said), _ITEMS):
-                frame = self._frame(said[start : start + _ITEMS])
-                publishing.append(client.publish(topics.build("down_receipt", station_id), frame, qos=1))
+            starts = range(0, len(said), _ITEMS)
+            frames.extend((station_id, self._frame(said[start : start + _ITEMS])) for start in starts)
+        publishing = [
+            client.publish(topics.build("down_receipt", station_id), frame, qos=1)
+            for station_id, frame in frames
+        ]
         # Not a task group: Python 3.11's leaves this task marked as being cancelled when a child fails.
         for result in await asyncio.gather(*publishing, return_exceptions=True):
             if isinstance(result, BaseException):
                 raise result
 
-    def _frame(self, items: list[ReceiptItem]) -> bytes:
-        message = Receipt(items=tuple(items), wall_ns=self._clock.wall_ns())
+    def _frame(self, items: Sequence[ReceiptItem], answers: bytes = b"") -> bytes:
+        message = Receipt(items=tuple(items), wall_ns=self._clock.wall_ns(), answers=answers)
         body = encode_body(message)
         self._seq += 1
         header = header_for(

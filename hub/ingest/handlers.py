@@ -2,19 +2,20 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlmodel import Session
 
 from hub.clock import SECOND_NS
 from hub.notices import NoticeKind
-from hub.services import deliveries, recordings, reports, stations
+from hub.services import deliveries, messages, recordings, reports, stations
 from protocols.envelope import Header
 from protocols.messages import (
     Analysis,
     Lane,
     Message,
     Receipt,
+    ReceiptItem,
     RecordingClosed,
     ReportOpened,
     StationHello,
@@ -35,6 +36,8 @@ class Arrival:
     header: Header
     now_ns: int
     retained: bool = False
+    held: list[ReceiptItem] = field(default_factory=list)
+    """Filled by a handler: what its sender is told about other messages."""
 
 
 Notice = tuple[NoticeKind, str]
@@ -64,9 +67,12 @@ def report_opened(session: Session, arrival: Arrival, message: Message) -> list[
 
 
 def station_hello(session: Session, arrival: Arrival, message: Message) -> list[Notice]:
-    """A station is back: what it is owed is sent now, not when its time comes."""
+    """A station is back: what it is owed is sent now, not when its time comes, and what we have of that
+    which it owes is said before it is sent again."""
     assert isinstance(message, StationHello)
-    stations.hello(session, arrival.station_id, message, now_ns=arrival.now_ns)
+    station_ns = arrival.header.stamp.wall_ns
+    stations.hello(session, arrival.station_id, message, now_ns=arrival.now_ns, station_ns=station_ns)
+    arrival.held.extend(messages.held(session, arrival.station_id, message.owed))
     notices: list[Notice] = [("station", arrival.station_id)]
     if deliveries.due_at_once(session, STATION, arrival.station_id):
         notices.append(("delivery", arrival.station_id))

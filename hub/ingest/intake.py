@@ -52,6 +52,9 @@ class Outcome:
     notices: tuple[Notice, ...] = ()
     set_aside: str = ""
     """The code of the quarantine row, if one was written."""
+    hello_mid: bytes = b""
+    """Of a hello, its id: it is answered, with what is `held` of the messages it asks after."""
+    held: tuple[ReceiptItem, ...] = ()
 
 
 class _Refused(Exception):  # noqa: N818 - reads as the fact it states
@@ -139,7 +142,9 @@ def _take(session: Session, message: Incoming, now_ns: int) -> Outcome:
     lane: Lane | None = topic.x if topic.kind == "up" else None  # type: ignore[assignment]
     arrival = Arrival(topic.station, lane, header, now_ns, message.retained)
     if lane is None:
-        return Outcome(topic.station, notices=_handle(session, arrival, frame.body))
+        notices = _handle(session, arrival, frame.body)
+        hello_mid = header.mid if topic.kind == "hello" else b""
+        return Outcome(topic.station, notices=notices, hello_mid=hello_mid, held=tuple(arrival.held))
     seen = messages.seen(session, header.mid)
     if seen is not None and seen.sha256 != header.sha256:
         reason = "this message id is held with another hash"

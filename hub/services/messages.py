@@ -1,5 +1,7 @@
 """Messages from stations: once each for ever, parts until whole, quarantine with a reason."""
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import delete, func
@@ -7,6 +9,7 @@ from sqlmodel import Session, col, select
 
 from hub.domain.message import MessagePart, Quarantine, ReceivedMessage
 from protocols.envelope import Frame, Header
+from protocols.messages import Owed, ReceiptItem
 
 
 def seen(session: Session, mid: bytes) -> ReceivedMessage | None:
@@ -30,6 +33,8 @@ def remember(
             state=state,
             code=code,
             received_ns=now_ns,
+            epoch=header.epoch,
+            seq=header.seq,
         )
     )
     session.exec(delete(MessagePart).where(col(MessagePart.mid) == header.mid))
@@ -65,6 +70,40 @@ def keep_part(session: Session, frame: Frame, station_id: str, *, now_ns: int) -
         session.flush()
         parts[frame.k] = frame.body
     return parts
+
+
+def held(session: Session, station_id: str, owed: Sequence[Owed]) -> list[ReceiptItem]:
+    """What is here of the messages a station asks after: committed whole, or parts of it.
+
+    Nothing is said of one that is unknown, that is held with another hash (its other copy must come, to be
+    set aside), or that was refused: the station sends it again only because a person asked for it, or once
+    for a receipt that was lost.
+    """
+    asked = {item.mid: item.h8 for item in owed}
+    whole = session.exec(
+        select(ReceivedMessage.mid, ReceivedMessage.sha256).where(
+            col(ReceivedMessage.mid).in_(asked),
+            ReceivedMessage.station_id == station_id,
+            ReceivedMessage.state == "committed",
+        )
+    )
+    committed = {mid for mid, sha256 in whole if sha256[:8] == asked[mid]}
+    pieces = session.exec(
+        select(MessagePart.mid, MessagePart.k, MessagePart.sha256).where(
+            col(MessagePart.mid).in_(asked), MessagePart.station_id == station_id
+        )
+    )
+    have: defaultdict[bytes, list[int]] = defaultdict(list)
+    for mid, k, sha256 in pieces:
+        if sha256[:8] == asked[mid]:
+            have[mid].append(k)
+    items = []
+    for mid, h8 in asked.items():
+        if mid in committed:
+            items.append(ReceiptItem(mid=mid, st="duplicate", h8=h8))
+        elif mid in have:
+            items.append(ReceiptItem(mid=mid, st="parts", h8=h8, have=tuple(sorted(have[mid]))))
+    return items
 
 
 def quarantine(

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from sqlalchemy import and_, func
 from sqlmodel import Session, col, select
 
+from hub.domain.message import ReceivedMessage
 from hub.domain.station import Organisation, Station
 from hub.errors import InventoryError
 from hub.services import audit
@@ -101,13 +103,16 @@ def find(session: Session, station_id: str) -> Station | None:
     return session.get(Station, station_id)
 
 
-def hello(session: Session, station_id: str, message: StationHello, *, now_ns: int) -> bool:
-    """A station has connected. False if it is not in the inventory."""
+def hello(
+    session: Session, station_id: str, message: StationHello, *, now_ns: int, station_ns: int | None = None
+) -> bool:
+    """A station has connected, and its own clock was at `station_ns`. False if it is not in the inventory."""
     station = session.get(Station, station_id, with_for_update=True)
     if station is None:
         return False
     station.online = True
     station.last_seen_ns = now_ns
+    _note_extent(station, message.epoch, message, station_ns, now_ns)
     station.epoch = message.epoch
     station.version = message.version[:64]
     station.waiting = sum(message.waiting.values())
@@ -127,6 +132,8 @@ def status(session: Session, station_id: str, message: StationStatus, *, now_ns:
     if not message.online:
         return True
     station.last_seen_ns = now_ns
+    if message.epoch is not None:
+        _note_extent(station, message.epoch, message, message.at_ns, now_ns)
     station.waiting, station.oldest_ns, station.rejected = (
         message.waiting,
         message.oldest_ns,
@@ -136,6 +143,23 @@ def status(session: Session, station_id: str, message: StationStatus, *, now_ns:
     if message.version:
         station.version = message.version[:64]
     return True
+
+
+def _note_extent(
+    station: Station,
+    epoch: bytes,
+    said: StationHello | StationStatus,
+    station_ns: int | None,
+    now_ns: int,
+) -> None:
+    """Which numbers its store has given out. Workers may take two words of it in the wrong order: numbers
+    only grow, so the one with the smaller is the older and changes nothing."""
+    if said.last_seq is None or (station.epoch == epoch and said.last_seq < (station.last_seq or 0)):
+        return
+    station.epoch, station.first_seq, station.last_seq = epoch, said.first_seq, said.last_seq
+    station.said_ns, station.owed_since_ns = now_ns, None
+    if said.oldest_ns is not None and station_ns is not None:
+        station.owed_since_ns = now_ns - max(0, station_ns - said.oldest_ns)
 
 
 def heard(session: Session, station_id: str, *, now_ns: int) -> None:
@@ -152,6 +176,14 @@ class Row:
     station: Station
     organisation: Organisation
     state: Literal["online", "offline"]
+    missing: int | None
+    """Messages it had saved when it spoke last, and we have neither committed nor refused; None: it does
+    not number them for us."""
+
+    @property
+    def missing_oldest_ns(self) -> int | None:
+        """When the oldest of them was saved, by our clock, as the station said last."""
+        return self.station.owed_since_ns if self.missing else None
 
 
 def listing(session: Session, *, now_ns: int) -> list[Row]:
@@ -159,5 +191,28 @@ def listing(session: Session, *, now_ns: int) -> list[Row]:
     pairs = session.exec(
         select(Station, Organisation).where(col(Station.organisation_id) == col(Organisation.id))
     )
-    rows = [Row(s, o, "online" if s.is_online(now_ns) else "offline") for s, o in pairs]
+    held = _held(session)
+    rows = [
+        Row(s, o, "online" if s.is_online(now_ns) else "offline", _missing(s, held.get(s.id, 0)))
+        for s, o in pairs
+    ]
     return sorted(rows, key=lambda row: (row.state == "online", -row.station.waiting, row.station.id))
+
+
+def _held(session: Session) -> dict[str, int]:
+    """Station → how many of the numbers between its first owed and its last one are here; 0 is left out."""
+    in_between = and_(
+        col(ReceivedMessage.station_id) == col(Station.id),
+        col(ReceivedMessage.epoch) == col(Station.epoch),
+        col(ReceivedMessage.seq).between(col(Station.first_seq), col(Station.last_seq)),
+    )
+    counted = (
+        select(col(Station.id), func.count()).join(ReceivedMessage, in_between).group_by(col(Station.id))
+    )
+    return dict(session.exec(counted).all())
+
+
+def _missing(station: Station, held: int) -> int | None:
+    if station.last_seq is None or station.first_seq is None:
+        return None
+    return max(0, station.last_seq - station.first_seq + 1 - held)

@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -14,6 +15,10 @@ from sqlmodel import Session, select
 
 from hub import db, domain
 from hub.domain import Organisation
+from hub.domain.message import ReceivedMessage
+from hub.services import stations
+from protocols.envelope import message_id
+from protocols.messages import StationHello
 
 HUB = Path(db.__file__).parent
 
@@ -33,6 +38,50 @@ def test_migrating_again_changes_nothing(engine: Engine) -> None:
     with engine.connect() as connection:
         assert connection.execute(text("SELECT epoch FROM hub_identity")).scalar_one() == before
     assert len(bytes(before)) == 8
+
+
+def test_a_county_of_the_first_release_is_upgraded_with_what_is_in_it(database_url: str) -> None:
+    """Messages taken before the hub kept their numbers get them; those of a replaced store have none."""
+    engine, epoch = db.open_engine(database_url), b"12345678"
+    config = db._alembic()
+    numbers = [1, 2, 3, 5, 9]
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.execute(
+            text("INSERT INTO organisation VALUES ('V1', '一', '', 'village_clinic', NULL, 0)")
+        )
+        connection.execute(
+            text(
+                "INSERT INTO station"
+                " (id, organisation_id, name, online, waiting, rejected, boxes, epoch, version)"
+                " VALUES ('MT-0001', 'V1', '一', :yes, 4, 0, '[]', :epoch, '0.1.0')"
+            ),
+            {"yes": True, "epoch": epoch},
+        )
+        for store, seq in [*((epoch, n) for n in numbers), (b"replaced", 4)]:
+            connection.execute(
+                text(
+                    "INSERT INTO received_message (mid, sha256, station_id, type, state, code, received_ns)"
+                    " VALUES (:mid, :mid, 'MT-0001', 'recording.closed', 'committed', '', 7)"
+                ),
+                {"mid": message_id("MT-0001", store, seq)},
+            )
+    db.migrate(engine)
+    with db.reading(engine) as session:
+        rows = {row.mid: row for row in session.exec(select(ReceivedMessage))}
+    assert len(rows) == 6
+    for seq in numbers:
+        row = rows[message_id("MT-0001", epoch, seq)]
+        assert (row.epoch, row.seq, row.received_ns) == (epoch, seq, 7)
+    assert (rows[message_id("MT-0001", b"replaced", 4)].epoch) is None
+    hello = StationHello(epoch=epoch, boot="b", version="1", first_seq=4, last_seq=9)
+    with db.transaction(engine) as session:
+        assert stations.hello(session, "MT-0001", hello, now_ns=1)
+    with db.reading(engine) as session:
+        (row,) = stations.listing(session, now_ns=1)
+    assert row.missing == 4  # 4, 6, 7 and 8
+    engine.dispose()
 
 
 def test_an_unmigrated_database_has_no_revision(database_url: str) -> None:

@@ -37,11 +37,14 @@ class Station:
         return await self.outbox.append(message, lane, ref)
 
     async def received(self, ref, seconds=10):
+        await self.comes_to_be(ref, "received", seconds)
+
+    async def comes_to_be(self, ref, state, seconds=10):
         for _ in range(int(seconds / 0.02)):
-            if (await self.outbox.state_of(ref)).state == "received":
+            if (await self.outbox.state_of(ref)).state == state:
                 return
             await asyncio.sleep(0.02)
-        raise AssertionError(f"{ref} was not received: {await self.outbox.state_of(ref)}")
+        raise AssertionError(f"{ref} is not {state}: {await self.outbox.state_of(ref)}")
 
 
 @pytest.fixture

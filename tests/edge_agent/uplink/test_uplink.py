@@ -23,6 +23,8 @@ class CountyPeer:
         self.settings = settings
         self.answer = "committed"
         """What it says about each whole message; None: nothing."""
+        self.held = None
+        """What it answers a hello, from the messages owed; None: nothing, as an older hub."""
         self.frames = []
         """(lane, Frame), in order of arrival."""
         self.messages = {}
@@ -64,6 +66,11 @@ class CountyPeer:
                         await self.say(frame.header, self.answer)
                 continue
             said = envelope.decode_body(frame.header.type, frame.body)
+            if topic.kind == "hello" and self.held is not None:
+                items = tuple(self.held(said.owed))
+                await self.publish(
+                    "down_receipt", "", Receipt(items=items, wall_ns=1, answers=frame.header.mid)
+                )
             {"hello": self.hellos, "status": self.statuses, "up_receipt": self.receipts}[topic.kind].append(
                 said
             )
@@ -110,6 +117,71 @@ async def test_there_and_back(broker, station):
             (received,) = await clinic.inbox.pending()
             assert received.message == report
         await until(lambda: not county.statuses[-1].online, "the station says goodbye")
+
+
+def waiting(receipt_s):
+    return Timing(connect_s=3, puback_s=1.0, receipt_s=receipt_s, backoff_first_s=0.05, backoff_most_s=0.1)
+
+
+def frames_of(county, row):
+    return [frame.k for _, frame in county.frames if frame.header.mid == row.mid]
+
+
+async def test_what_lost_its_receipt_is_asked_after_and_not_sent_twice(broker, station):
+    """The agent is started anew: one message had arrived whole, of another the hub holds three parts."""
+    async with CountyPeer(broker.settings("hub")).connected() as county:
+        county.answer = None
+        async with station(broker.settings(STATION), waiting(receipt_s=20)) as clinic:
+            whole = await clinic.append("whole")
+            large = await clinic.append("large", size=100_000)
+            await until(lambda: large.mid in county.messages, "both have arrived")
+            await until(lambda: not clinic.uplink._sender.busy, "and are noted as sent")
+        before = len(frames_of(county, large))
+        assert before > 4
+        never = "never sent before"
+
+        def held(owed):
+            assert [o.mid for o in owed] == [whole.mid, large.mid]
+            assert [o.h8 for o in owed] == [whole.sha256[:8], large.sha256[:8]]
+            yield ReceiptItem(mid=whole.mid, st="duplicate", h8=whole.sha256[:8])
+            yield ReceiptItem(mid=large.mid, st="parts", h8=large.sha256[:8], have=(0, 1, 3))
+
+        county.held, county.answer = held, "committed"
+        async with station(broker.settings(STATION), waiting(receipt_s=20)) as clinic:
+            await clinic.append(never)
+            await clinic.received("whole")
+            await clinic.received("large")
+            await clinic.received(never)
+        assert frames_of(county, whole) == [0]
+        again = frames_of(county, large)[before:]
+        assert again == [2, *range(4, before)][: len(again)]  # until the receipt came
+
+
+async def test_a_hub_that_does_not_answer_the_hello_gets_everything_again(mosquitto, station):
+    async with CountyPeer(mosquitto.settings("hub")).connected() as county:
+        county.answer = None
+        async with station(mosquitto.settings(STATION), waiting(receipt_s=20)) as clinic:
+            row = await clinic.append("a")
+            urgent = await clinic.append("u", "urgent")
+            await until(lambda: {row.mid, urgent.mid} <= county.messages.keys(), "both have arrived")
+        county.answer = "committed"
+        async with station(mosquitto.settings(STATION), waiting(receipt_s=4)) as clinic:
+            await clinic.received("u", 1.5)  # an urgent one does not wait for the answer
+            assert frames_of(county, row) == [0]
+            await clinic.received("a")
+        assert frames_of(county, row) == [0, 0]
+
+
+async def test_an_answer_that_names_another_body_deletes_nothing(mosquitto, station):
+    async with CountyPeer(mosquitto.settings("hub")).connected() as county:
+        county.answer = None
+        async with station(mosquitto.settings(STATION), waiting(receipt_s=20)) as clinic:
+            row = await clinic.append("a")
+            await until(lambda: row.mid in county.messages, "it has arrived")
+        county.held = lambda owed: [ReceiptItem(mid=owed[0].mid, st="duplicate", h8=bytes(8))]
+        async with station(mosquitto.settings(STATION)) as clinic:
+            await until(lambda: county.hellos[-1].owed, "it is asked after")
+            await clinic.comes_to_be("a", "conflict")
 
 
 async def test_the_broker_may_lose_everything(broker, station):

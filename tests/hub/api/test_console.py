@@ -30,6 +30,15 @@ def test_the_fleet_and_the_quarantine_show_no_patient_and_no_content(world) -> N
         ("MT-0001", "online"),
     ]
     assert fleet.json()["items"][1]["boxes"][0]["serial"] == "BOX-0001"
+    owing = StationStatus(
+        online=True, at_ns=NOW_NS, oldest_ns=NOW_NS - 9, epoch=b"12345678", first_seq=2, last_seq=38
+    )
+    with db.transaction(world.engine) as session:
+        stations.status(session, "MT-0001", owing, now_ns=NOW_NS)
+    missing = {
+        s["id"]: (s["missing"], s["missing_oldest_ns"]) for s in ops.get("/api/stations").json()["items"]
+    }
+    assert missing == {"MT-0001": (37, NOW_NS - 9), "MT-0002": (None, None)}
     quarantine = ops.get("/api/quarantine")
     assert quarantine.json()["total"] == 1
     assert quarantine.json()["items"][0]["reason"] == "not CBOR"

@@ -17,6 +17,7 @@ from sqlmodel import SQLModel, select
 from wire import INVENTORY, NOW_NS, OTHER_STATION, STATION, Said, Sender, recording_closed
 from workers import ingest_process
 
+from fakes import until
 from hub import db
 from hub.clock import Clock
 from hub.config import Broker, Settings
@@ -26,8 +27,8 @@ from hub.ingest import consumer
 from hub.notices import Notices, mqtt_client
 from hub.services import stations
 from protocols import topics
-from protocols.envelope import decode, decode_body
-from protocols.messages import Receipt, ReceiptItem
+from protocols.envelope import Stamp, decode, decode_body, encode, encode_body, header_for
+from protocols.messages import Owed, Receipt, ReceiptItem, StationHello
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def county(tmp_path: Path):
 
 def connection(broker: Any, name: str, *, shared: bool = True) -> Broker:
     """As the hub's settings name a broker, for one of the county's certificates."""
-    return Broker(shared=shared, **broker.settings(name).model_dump())
+    return Broker(shared=shared, **broker.settings(name).model_dump(exclude={"interfaces"}))
 
 
 @asynccontextmanager
@@ -65,6 +66,8 @@ class FakeStation:
         self._broker = connection(broker, station_id)
         self.station_id = station_id
         self.receipts: list[ReceiptItem] = []
+        self.answers: dict[bytes, Receipt] = {}
+        """Id of a hello → what it was answered."""
         self.news = asyncio.Event()
 
     @asynccontextmanager
@@ -85,7 +88,10 @@ class FakeStation:
             frame = decode(message.payload)
             receipt = decode_body("receipt", frame.body)
             assert isinstance(receipt, Receipt)
-            self.receipts += receipt.items
+            if receipt.answers:
+                self.answers[receipt.answers] = receipt
+            else:
+                self.receipts += receipt.items
             self.news.set()
 
     def committed(self) -> set[bytes]:
@@ -144,6 +150,39 @@ async def test_parts_garbage_and_refusals_are_answered(county: Engine, broker: A
     assert any(r.st == "parts" and r.have for r in station.receipts)
     with db.reading(county) as session:
         assert sorted(session.exec(select(Quarantine.code))) == ["record_hash", "undecodable"]
+
+
+async def test_a_hello_is_answered_with_what_has_arrived_even_if_that_is_nothing(
+    county: Engine, broker: Any
+) -> None:
+    station, sender = FakeStation(broker), Sender()
+    whole = sender.say(recording_closed())
+    large = sender.say(recording_closed(size=60_000), part_bytes=16_384)
+    asked = tuple(Owed(mid=said.mid, h8=said.header.sha256[:8]) for said in (whole, large))
+
+    async def answer(client: aiomqtt.Client, seq: int, *owed: Owed) -> Receipt:
+        hello = StationHello(epoch=sender.epoch, boot="b", version="1", owed=owed)
+        body = encode_body(hello)
+        header = header_for(hello, body, sender=STATION, epoch=bytes(8), seq=seq, stamp=Stamp(NOW_NS))
+        async with asyncio.timeout(10):
+            while header.mid not in station.answers:  # the first is lost if the hub is not there yet
+                await client.publish(topics.build("hello", STATION), encode(header, body), qos=1)
+                station.news.clear()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(station.news.wait(), 1)
+        return station.answers[header.mid]
+
+    async with ingest(county, broker), station.online() as client:
+        assert (await answer(client, 1, *asked)).items == ()
+        await station.send_until_receipted(client, [whole])
+        for wire in large.frames[1:3]:
+            await client.publish(large.topic(), wire, qos=1)
+        await until(lambda: any(r.have == (1, 2) for r in station.receipts), "two parts have arrived")
+        said = (await answer(client, 2, *asked)).items
+    assert [(i.mid, i.st, i.have) for i in said] == [
+        (whole.mid, "duplicate", ()),
+        (large.mid, "parts", (1, 2)),
+    ]
 
 
 async def test_two_workers_share_the_work(county: Engine, mosquitto: Any) -> None:

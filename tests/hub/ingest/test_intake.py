@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import secrets
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -23,13 +24,14 @@ from hub.domain.recording import Recording, RecordingFile
 from hub.domain.station import Station
 from hub.ingest.handlers import HANDLERS, Arrival, Notice
 from hub.ingest.intake import Incoming, Outcome, take
-from hub.services import deliveries, stations
+from hub.services import deliveries, messages, stations
 from protocols import topics
-from protocols.envelope import Stamp, encode, encode_body, header_for, peek
+from protocols.envelope import Frame, Header, Stamp, encode, encode_body, header_for, peek
 from protocols.messages import (
     MESSAGES,
     Analysis,
     Message,
+    Owed,
     Receipt,
     ReceiptItem,
     ReportOpened,
@@ -47,6 +49,16 @@ def county(engine: Engine) -> Engine:
     with db.transaction(engine) as session:
         stations.import_inventory(session, INVENTORY, now_ns=NOW_NS)
     return engine
+
+
+@pytest.fixture(scope="module")
+def sqlite_county(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    engine = db.open_engine(f"sqlite:///{tmp_path_factory.mktemp('fuzz') / 'hub.db'}")
+    db.migrate(engine)
+    with db.transaction(engine) as session:
+        stations.import_inventory(session, INVENTORY, now_ns=NOW_NS)
+    yield engine
+    engine.dispose()
 
 
 def up(said: Said, *, lane: str = "clinical", frames: list[bytes] | None = None) -> list[Incoming]:
@@ -318,8 +330,10 @@ def say(kind: topics.Kind, message: object, station: str = STATION, *, retained:
 
 def test_hello_and_status_are_noted(county: Engine) -> None:
     hello = StationHello(epoch=b"12345678", boot="b", version="0.1.0", waiting={"urgent": 2, "clinical": 5})
-    (outcome,) = take(county, [say("hello", hello)], now_ns=NOW_NS)
-    assert outcome == Outcome(STATION, None, (("station", STATION),))
+    said = say("hello", hello)
+    (outcome,) = take(county, [said], now_ns=NOW_NS)
+    hello_mid = peek(said.payload).header.mid
+    assert outcome == Outcome(STATION, None, (("station", STATION),), hello_mid=hello_mid)
     with db.reading(county) as session:
         row = session.get_one(Station, STATION)
         assert (row.online, row.waiting, row.epoch, row.last_seen_ns) == (True, 7, b"12345678", NOW_NS)
@@ -327,6 +341,73 @@ def test_hello_and_status_are_noted(county: Engine) -> None:
     with db.reading(county) as session:
         row = session.get_one(Station, STATION)
         assert (row.online, row.waiting) == (False, 7)
+
+
+def test_what_a_station_has_saved_and_not_sent_is_missing(county: Engine) -> None:
+    sender = Sender()
+    said = [sender.say(recording_closed()) for _ in range(4)]
+    take(county, [m for one in (said[0], said[2]) for m in up(one)], now_ns=NOW_NS)
+    hello = StationHello(epoch=sender.epoch, boot="b", version="1", first_seq=2, last_seq=4, oldest_ns=5)
+    take(county, [say("hello", hello)], now_ns=NOW_NS)
+    with db.reading(county) as session:
+        row = next(r for r in stations.listing(session, now_ns=NOW_NS) if r.station.id == STATION)
+        assert (row.missing, row.missing_oldest_ns) == (2, 5)
+
+
+def owed(said: Said, h8: bytes | None = None) -> Owed:
+    return Owed(mid=said.mid, h8=h8 or said.header.sha256[:8])
+
+
+def ask(engine: Engine, *asked: Owed, station: str = STATION) -> list[tuple[bytes, str, tuple[int, ...]]]:
+    hello = StationHello(epoch=bytes(8), boot="b", version="1", owed=asked)
+    (outcome,) = take(engine, [say("hello", hello, station)], now_ns=NOW_NS)
+    assert (outcome.receipt, bool(outcome.hello_mid), outcome.set_aside) == (None, True, "")
+    return [(item.mid, item.st, item.have) for item in outcome.held]
+
+
+def test_a_hello_is_told_what_is_here_of_what_was_begun(county: Engine) -> None:
+    sender = Sender()
+    whole, unknown, refused = (
+        sender.say(recording_closed(**changes)) for changes in ({}, {}, {"sha256": bytes(32)})
+    )
+    large = sender.say(recording_closed(size=60_000), part_bytes=9_000)
+    take(county, [*up(whole), *up(refused), *up(large, frames=large.frames[:2])], now_ns=NOW_NS)
+    asked = [owed(said) for said in (unknown, large, whole, refused)]
+    assert ask(county, *asked) == [(large.mid, "parts", (0, 1)), (whole.mid, "duplicate", ())]
+    assert ask(county, *asked, station=OTHER_STATION) == [], "nobody hears of another station's messages"
+    assert ask(county, owed(whole, bytes(8)), owed(large, bytes(8))) == [], "another body under that id"
+    take(county, up(large, frames=large.frames[2:]), now_ns=NOW_NS)
+    assert ask(county, *asked)[0] == (large.mid, "duplicate", ())
+
+
+FATES = st.sampled_from(["unknown", "committed", "reject", "parts", "other hash", "other station"])
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(fates=st.lists(st.tuples(FATES, st.booleans()), min_size=1, max_size=12))
+def test_what_a_station_would_delete_for_the_answer_is_committed_here(
+    sqlite_county: Engine, fates: list[tuple[str, bool]]
+) -> None:
+    """Whatever is held or not, and whatever the station believes its messages are."""
+    epoch = secrets.token_bytes(8)
+    asked, rightly = [], set()
+    with db.transaction(sqlite_county) as session:
+        for seq, (fate, honest) in enumerate(fates, 1):
+            sha256 = hashlib.sha256(epoch + bytes([seq])).digest()
+            kept = bytes(32) if fate == "other hash" else sha256
+            station = OTHER_STATION if fate == "other station" else STATION
+            header = Header("report.opened", STATION, epoch, seq, Stamp(1), kept)
+            if fate == "parts":
+                messages.keep_part(session, Frame(header, 1, 3, b"b"), station, now_ns=NOW_NS)
+            elif fate != "unknown":
+                state = "reject" if fate == "reject" else "committed"
+                messages.remember(session, header, station, state=state, now_ns=NOW_NS)
+            asked.append(Owed(mid=header.mid, h8=sha256[:8] if honest else b"mistaken"))
+            if fate == "committed" and honest:
+                rightly.add(header.mid)
+    answer = ask(sqlite_county, *asked)
+    assert {mid for mid, state, _ in answer if state in ("committed", "duplicate")} == rightly
+    assert {state for _, state, _ in answer} <= {"duplicate", "parts"}
 
 
 def test_a_retained_status_does_not_make_an_old_word_new(county: Engine) -> None:
@@ -443,16 +524,6 @@ def test_nothing_is_answered_when_the_database_is_away(tmp_path: Path) -> None:
     with pytest.raises(OperationalError):
         take(gone, up(Sender().say(recording_closed())) * 2, now_ns=NOW_NS)
     gone.dispose()
-
-
-@pytest.fixture(scope="module")
-def sqlite_county(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    engine = db.open_engine(f"sqlite:///{tmp_path_factory.mktemp('fuzz') / 'hub.db'}")
-    db.migrate(engine)
-    with db.transaction(engine) as session:
-        stations.import_inventory(session, INVENTORY, now_ns=NOW_NS)
-    yield engine
-    engine.dispose()
 
 
 _SAID = Sender(epoch=b"fuzzfuzz").say(recording_closed(recording_id="fuzz", exam_id="fuzz"))

@@ -153,7 +153,9 @@ def test_waiting_for_a_receipt_grows_with_size_and_tries_and_has_an_end() -> Non
 
 
 def connection(broker: Any, name: str) -> Broker:
-    return Broker(shared=broker.kind == "mosquitto", **broker.settings(name).model_dump())
+    return Broker(
+        shared=broker.kind == "mosquitto", **broker.settings(name).model_dump(exclude={"interfaces"})
+    )
 
 
 @asynccontextmanager

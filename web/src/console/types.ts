@@ -19,6 +19,10 @@ export interface StationItem {
   waiting: number
   oldest_ns: number | null
   rejected: number
+  /** Saved there when it spoke last, and not here; null: it does not say. */
+  missing: number | null
+  missing_oldest_ns: number | null
+  said_ns: number | null
   boxes: BoxState[]
   version: string
 }
