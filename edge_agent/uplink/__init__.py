@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import aiomqtt
 
 from edge_agent.clock import Clock
-from edge_agent.errors import BrokerUnreachable, LinkError, NoReceipt
+from edge_agent.errors import BrokerUnreachable, LinkError, NoReceipt, StoreFull
 from edge_agent.inbox import Inbox
 from edge_agent.outbox import Outbox, OutboxRow
 from edge_agent.store import Bell
@@ -35,6 +35,7 @@ from protocols.messages import (
     ReceiptItem,
     StationHello,
     StationStatus,
+    TimeFixed,
 )
 from protocols.station import StationSettings
 
@@ -114,6 +115,7 @@ class Uplink:
         self._timing = timing or Timing()
         self._station = settings.station_id
         self._loose_epoch, self._loose_seq = secrets.token_bytes(8), 0
+        self._time_said = False
         self._goodput: float | None = None  # bytes per second as the broker acknowledges them
         self._puback_s = 0.0  # what the last part took
         self._live: deque[tuple[str, bytes]] = deque()
@@ -127,7 +129,7 @@ class Uplink:
         self._parts_sent: dict[int, set[int]] = {}  # of messages that were overtaken in the middle
         self._heard_ns = self._clock.mono_ns()  # when the hub last confirmed anything
         self._confirmed = False
-        self._hello_mid = b""
+        self._hello_mid, self._hello_ns = b"", 0
         self._asked: dict[int, _OnTheWay] = {}  # what the hello asks after, until it is answered
         self._sending = False
         self._live.clear()
@@ -214,6 +216,7 @@ class Uplink:
             last_seq=extent.last_seq,
             owed=tuple(Owed(mid=row.mid, h8=row.sha256[:8]) for row in begun),
         )
+        self._hello_ns = self._clock.mono_ns()
         await self._publish_loose("hello", hello)
         self._hello_mid = envelope.message_id(self._station, self._loose_epoch, self._loose_seq)
         self._hold_back(begun)
@@ -357,13 +360,29 @@ class Uplink:
             self._heard_ns, self._confirmed = self._clock.mono_ns(), True
             self._on_the_way.pop(row.seq, None)
             self._parts_sent.pop(row.seq, None)
-        if receipt.answers and receipt.answers == self._hello_mid:
+        answers = bool(receipt.answers) and receipt.answers == self._hello_mid
+        if answers:
             self._heard_ns, self._confirmed = self._clock.mono_ns(), True
             for seq, way in self._asked.items():
                 if self._on_the_way.get(seq) is way:  # else it was sent meanwhile
                     del self._on_the_way[seq]
             self._asked.clear()
         self._outbox.changed.ring()  # the window has room again, even if nothing changed on disk
+        await self._learn_time(receipt, answers=answers)
+
+    async def _learn_time(self, receipt: Receipt, *, answers: bool) -> None:
+        """Take the time from the hub, and say once a boot what the true time is."""
+        clock = self._clock
+        if answers or clock.known() is None:
+            asked_ns = self._hello_ns if answers else None
+            await asyncio.to_thread(clock.learn, receipt.wall_ns, asked_ns)  # writes the floor
+        known = clock.known()
+        if self._time_said or known is None or not clock.boot:
+            return
+        fixed = TimeFixed(boot=clock.boot, mono_ns=known.mono_ns, wall_ns=known.wall_ns, err_ns=known.err_ns)
+        with contextlib.suppress(StoreFull):  # said again with the next receipt, which makes room
+            await self._outbox.append(fixed, "prompt", f"time-{clock.boot}")
+            self._time_said = True
 
     async def _confirm(self, item: ReceiptItem) -> None:
         await self._publish_loose("up_receipt", Receipt(items=(item,), wall_ns=self._clock.wall_ns()))
