@@ -21,7 +21,7 @@ from edge_agent import config, downlink, inbox, outbox, room
 from edge_agent.analysis import Analyser
 from edge_agent.capture import Capture
 from edge_agent.capture.sealing import Sealer
-from edge_agent.clock import Clock
+from edge_agent.clock import FLOOR_EVERY_S, Clock
 from edge_agent.errors import DriverError, EdgeError, StoreClosed, StoreCorrupt, Trouble
 from edge_agent.health import Health, version
 from edge_agent.inbox import Inbox
@@ -161,6 +161,7 @@ class Station:
                 keep("sealer", self.sealer.run)
                 keep("spool", self.capture.run_spool)
                 keep("link", self.link.run)
+                keep("clock", lambda: _keep_floor(clock))
                 keep("downlink", lambda: downlink.run(self._inbox, self.room))
                 keep("health", lambda: self._health.run(self.uplink.publish_status))
                 if settings.boxes:
@@ -178,9 +179,16 @@ async def run(settings: StationSettings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, me.cancel)
     with contextlib.suppress(asyncio.CancelledError):
-        async with opened(settings, Clock()) as station:
+        async with opened(settings, Clock(Path(settings.data_dir))) as station:
             await station.run()
     log.info("station %s: stopped", settings.station_id)
+
+
+async def _keep_floor(clock: Clock) -> None:
+    """Write down how late it certainly is, for a boot without a clock; for ever."""
+    while True:
+        await asyncio.sleep(FLOOR_EVERY_S)
+        await asyncio.to_thread(clock.keep_floor)
 
 
 async def keep_alive(

@@ -8,13 +8,14 @@ another hash.
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import cbor2
 from pydantic import ValidationError
 
 from protocols.errors import BodyError, DecodeError, HashMismatch, UnknownType
 from protocols.messages import MESSAGES, TYPE_OF, WIRE, Message
+from protocols.messages import ClockQuality as ClockQuality
 
 VERSION = 1
 MAX_FRAME_BYTES = 64 * 1024
@@ -24,7 +25,6 @@ MAX_BODY_BYTES = 16 * 1024 * 1024
 HUB = "hub"
 """The sender name of the county hub; a station's is its id."""
 
-ClockQuality = Literal["ntp", "hub", "rtc", "floor", "none"]
 CLOCK_QUALITIES: tuple[ClockQuality, ...] = ("ntp", "hub", "rtc", "floor", "none")
 
 _V, _MID, _TYPE, _SENDER, _EPOCH, _SEQ, _STAMP, _PART, _SHA, _BODY = range(10)

@@ -22,6 +22,9 @@ from protocols.report import Report
 from protocols.topics import LANES as LANES
 from protocols.topics import Lane as Lane
 
+ClockQuality = Literal["ntp", "hub", "rtc", "floor", "none"]
+"""How good a wall time is, the best first; what makes each stands in edge_agent/clock.py."""
+
 Direction = Literal["up", "down", "both"]
 
 
@@ -76,10 +79,18 @@ class RecordFile(Message):
 class Recording(Message):
     """One ECG as sampled: a WFDB record (header + FLAC signals), never changed after capture."""
 
+    LATER = frozenset({"started_quality", "started_boot", "started_mono_ns"})
+
     recording_id: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
     """Also the WFDB record name."""
     started_ns: Count
-    """Wall time of the first sample, by the station's clock; quality in the envelope's stamp."""
+    """Wall time of the first sample, by the station's clock."""
+    started_quality: ClockQuality | None = None
+    """How good that was; None: as in the envelope's stamp, which is of when the record was saved."""
+    started_boot: str = Field(default="", max_length=64)
+    """Boot of the station at the first sample; with the next, what `time.fixed` corrects it by."""
+    started_mono_ns: Count | None = None
+    """The station's monotonic clock at the first sample."""
     rate_hz: float = Field(gt=0, le=20000)
     samples: Count
     leads: tuple[str, ...] = Field(min_length=1, max_length=32)
@@ -180,6 +191,17 @@ class ReportOpened(Message):
     exam_id: str
     opened_by: str
     opened_ns: Count
+
+
+class TimeFixed(Message):
+    """The station has learned the true time, once a boot: when its monotonic clock was where."""
+
+    boot: str = Field(min_length=1, max_length=64)
+    mono_ns: Count
+    wall_ns: Count
+    """The true time at that moment …"""
+    err_ns: Count
+    """… give or take."""
 
 
 class BoxState(Message):
@@ -297,6 +319,7 @@ class MessageType(NamedTuple):
 MESSAGES: dict[str, MessageType] = {
     "recording.closed": MessageType(RecordingClosed, "up", durable=True),
     "report.opened": MessageType(ReportOpened, "up", durable=True),
+    "time.fixed": MessageType(TimeFixed, "up", durable=True),
     "station.hello": MessageType(StationHello, "up", durable=False),
     "station.status": MessageType(StationStatus, "up", durable=False),
     "report.show": MessageType(ReportShow, "down", durable=True),

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from itertools import cycle
 
+from edge_agent.clock import Machine
 from edge_agent.errors import TransportGone
 from protocols.envelope import ClockQuality
 
@@ -27,6 +28,16 @@ class FakeClock:
     def mono_ns(self) -> int:
         return self._mono_ns
 
+    def known(self) -> None:
+        """Nobody vouches for it."""
+
+    def learn(self, hub_ns: int, asked_ns: int | None = None) -> bool:
+        """Told the hub's time, it keeps its own."""
+        return False
+
+    def keep_floor(self) -> None:
+        """Nothing outlives a test."""
+
     def advance(self, seconds: float) -> None:
         """Time goes by."""
         self._wall_ns += round(seconds * 1e9)
@@ -35,6 +46,29 @@ class FakeClock:
     def set_wall(self, wall_ns: int) -> None:
         """Somebody sets the clock: the wall time jumps, the monotonic one does not."""
         self._wall_ns = wall_ns
+
+
+class FakeMachine(Machine):
+    """A computer whose clocks a test holds: the true time, and how far its own clock is off it."""
+
+    def __init__(
+        self, off_ns: int = 0, *, synchronised: bool = False, boot: str = "boot-1", true_ns: int = START_NS
+    ) -> None:
+        self.boot, self.off_ns, self.synchronised, self.true_ns = boot, off_ns, synchronised, true_ns
+        self.up_ns = 50 * 10**9
+
+    def advance(self, seconds: float) -> None:
+        self.true_ns += int(seconds * 1e9)
+        self.up_ns += int(seconds * 1e9)
+
+    def wall_ns(self) -> int:
+        return self.true_ns + self.off_ns
+
+    def mono_ns(self) -> int:
+        return self.up_ns
+
+    def is_synchronised(self) -> bool:
+        return self.synchronised
 
 
 class Pipe:

@@ -356,6 +356,9 @@ class Capture:
                 box_serial=self._info.serial,
                 box_first_sample=action.first_sample,
                 visit=visit.hex(),
+                started_quality=self._clock.quality,
+                started_boot=self._clock.boot,
+                started_mono_ns=self._clock.mono_ns(),
             ),
         )
         self.changed.ring()

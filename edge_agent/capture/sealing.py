@@ -205,6 +205,9 @@ def _message(spooled: spool.Spooled, exam: Exam, answer: Answer) -> RecordingClo
         recording=Recording(
             recording_id=meta.recording_id,
             started_ns=meta.started_ns,
+            started_quality=meta.started_quality,
+            started_boot=meta.started_boot,
+            started_mono_ns=meta.started_mono_ns,
             rate_hz=meta.rate_hz,
             samples=spooled.samples,
             leads=meta.leads,

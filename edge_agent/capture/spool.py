@@ -20,6 +20,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from protocols.envelope import ClockQuality
+
 META, SAMPLES, ELECTRODES = "meta.json", "samples.i32", "electrodes.jsonl"
 
 
@@ -45,6 +47,11 @@ class Meta:
     box_first_sample: int
     visit: str
     """Patient and complaint, sealed, as hex: what the room knows, in case the room's file is lost."""
+    started_quality: ClockQuality | None = None
+    """With the next two: how good `started_ns` is, and what it can be corrected by. A spool of an older
+    version has none of them."""
+    started_boot: str = ""
+    started_mono_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import aiomqtt
 
 from edge_agent.clock import Clock
-from edge_agent.errors import BrokerUnreachable, LinkError, Trouble
+from edge_agent.errors import BrokerUnreachable, LinkError, StoreFull, Trouble
 from edge_agent.inbox import Inbox
 from edge_agent.outbox import Outbox
 from edge_agent.store import Bell
@@ -36,6 +36,7 @@ from protocols.messages import (
     ReceiptItem,
     StationHello,
     StationStatus,
+    TimeFixed,
 )
 from protocols.station import StationSettings
 
@@ -104,6 +105,7 @@ class Uplink:
         self._timing = timing or Timing()
         self._station = settings.station_id
         self._loose_epoch, self._loose_seq = secrets.token_bytes(8), 0
+        self._time_said = False
         self._pace = Pace()
         self._live: deque[tuple[str, bytes]] = deque()
         self._live_bell = Bell()
@@ -113,7 +115,7 @@ class Uplink:
     def _new_sender(self) -> Sender:
         """One connection's sender: whatever has no receipt is sent again."""
         self._pace.connected()
-        self._hello_mid = b""
+        self._hello_mid, self._hello_ns = b"", 0
         self._live.clear()
         return Sender(
             self._outbox, self._clock, self._pace, self._station, self._timing.receipt_s, self._publish_part
@@ -200,6 +202,7 @@ class Uplink:
             last_seq=extent.last_seq,
             owed=tuple(Owed(mid=row.mid, h8=row.sha256[:8]) for row in begun),
         )
+        self._hello_ns = self._clock.mono_ns()
         await self._publish_loose("hello", hello)
         self._hello_mid = envelope.message_id(self._station, self._loose_epoch, self._loose_seq)
         self._sender.hold_back(begun)
@@ -241,12 +244,28 @@ class Uplink:
             if not isinstance(receipt, Receipt):
                 raise MessageError(f"{frame.header.type} is no receipt")
             await self._sender.take(receipt.items)
-            if receipt.answers and receipt.answers == self._hello_mid:
+            answers = bool(receipt.answers) and receipt.answers == self._hello_mid
+            if answers:
                 self._sender.answered()
+            await self._learn_time(receipt, answers=answers)
         else:
             item = await self._inbox.accept(frame)
             if item is not None:
                 await self._confirm(item)
+
+    async def _learn_time(self, receipt: Receipt, *, answers: bool) -> None:
+        """Take the time from the hub, and say once a boot what the true time is."""
+        clock = self._clock
+        if answers or clock.known() is None:
+            asked_ns = self._hello_ns if answers else None
+            await asyncio.to_thread(clock.learn, receipt.wall_ns, asked_ns)  # writes the floor
+        known = clock.known()
+        if self._time_said or known is None or not clock.boot:
+            return
+        fixed = TimeFixed(boot=clock.boot, mono_ns=known.mono_ns, wall_ns=known.wall_ns, err_ns=known.err_ns)
+        with contextlib.suppress(StoreFull):  # said again with the next receipt, which makes room
+            await self._outbox.append(fixed, "prompt", f"time-{clock.boot}")
+            self._time_said = True
 
     async def _confirm(self, item: ReceiptItem) -> None:
         await self._publish_loose("up_receipt", Receipt(items=(item,), wall_ns=self._clock.wall_ns()))

@@ -34,7 +34,12 @@ class RecordingView(BaseModel):
     recording_id: str
     attempt: int
     started_ns: int
+    """As the station stamped it."""
     clock_quality: str
+    """Of that stamp: ntp, hub, rtc, floor, none."""
+    corrected_ns: int | None
+    """By what the station learned later of its clock; None: nothing to correct it by, or no need."""
+    received_ns: int
     duration_s: float
     rate_hz: float
     leads: list[str]
@@ -145,6 +150,8 @@ def _recording(recording: Recording, damaged: bool) -> RecordingView:
         attempt=recording.attempt,
         started_ns=recording.started_ns,
         clock_quality=recording.clock_quality,
+        corrected_ns=recording.corrected_ns,
+        received_ns=recording.received_ns,
         duration_s=recording.duration_s,
         rate_hz=recording.rate_hz,
         leads=recording.leads,

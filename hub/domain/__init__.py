@@ -3,6 +3,7 @@
 from sqlmodel import SQLModel
 
 from hub.domain.audit import AuditHead, AuditLine
+from hub.domain.clock import TimeFix
 from hub.domain.delivery import Delivery, HubIdentity
 from hub.domain.exam import Exam
 from hub.domain.message import MessagePart, Quarantine, ReceivedMessage
@@ -33,6 +34,7 @@ TABLES: tuple[type[SQLModel], ...] = (
     AuditLine,
     AuditHead,
     RoleBeat,
+    TimeFix,
 )
 
 metadata = SQLModel.metadata

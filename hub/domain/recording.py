@@ -18,7 +18,14 @@ class Recording(SQLModel, table=True):
     started_ns: int = Field(sa_type=BigInteger)
     """Wall time of the first sample, by the station's clock."""
     clock_quality: str = Field(default="none", max_length=8)
-    """How good that clock was (envelope stamp)."""
+    """How good that clock was."""
+    boot: str = Field(default="", index=True, max_length=64)
+    """The station's boot at the first sample; empty: it does not say."""
+    mono_ns: int | None = Field(default=None, sa_type=BigInteger)
+    """Its monotonic clock at the first sample."""
+    corrected_ns: int | None = Field(default=None, sa_type=BigInteger)
+    """Time of the first sample by what the station learned later of that boot; `started_ns` stays as it was
+    stamped. None: its clock was good, or nothing is known."""
     received_ns: int = Field(sa_type=BigInteger)
     rate_hz: float = Field(sa_type=Float(53))
     samples: int

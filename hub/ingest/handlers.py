@@ -8,7 +8,7 @@ from sqlmodel import Session
 
 from hub.clock import SECOND_NS
 from hub.notices import NoticeKind
-from hub.services import deliveries, messages, recordings, reports, stations
+from hub.services import deliveries, messages, recordings, reports, stations, times
 from protocols.envelope import Header
 from protocols.messages import (
     Analysis,
@@ -20,6 +20,7 @@ from protocols.messages import (
     ReportOpened,
     StationHello,
     StationStatus,
+    TimeFixed,
 )
 
 STATION = "station"
@@ -64,6 +65,13 @@ def report_opened(session: Session, arrival: Arrival, message: Message) -> list[
     assert isinstance(message, ReportOpened)
     reports.opened(session, arrival.station_id, message, now_ns=arrival.now_ns)
     return [("exam", message.exam_id), ("worklist", message.exam_id)]
+
+
+def time_fixed(session: Session, arrival: Arrival, message: Message) -> list[Notice]:
+    """A station has learned the true time: what it stamped before in this boot gets a corrected time."""
+    assert isinstance(message, TimeFixed)
+    corrected = times.fixed(session, arrival.station_id, message, now_ns=arrival.now_ns)
+    return [("exam", exam_id) for exam_id in dict.fromkeys(corrected)]
 
 
 def station_hello(session: Session, arrival: Arrival, message: Message) -> list[Notice]:
@@ -136,6 +144,7 @@ Handler = Callable[[Session, Arrival, Message], list[Notice]]
 HANDLERS: dict[str, Handler] = {
     "recording.closed": recording_closed,
     "report.opened": report_opened,
+    "time.fixed": time_fixed,
     "station.hello": station_hello,
     "station.status": station_status,
     "receipt": receipt,

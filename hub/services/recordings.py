@@ -13,7 +13,7 @@ from ecg import filters, leads, record
 from hub.domain.exam import LANE_RANK, Exam, ExamStatus
 from hub.domain.recording import Recording, RecordingFile
 from hub.errors import HashWrong, NotFound, RecordingConflict, UnknownStation, Unreadable, WrongStation
-from hub.services import audit, patients, stations
+from hub.services import audit, patients, stations, times
 from protocols import live
 from protocols.envelope import ClockQuality
 from protocols.messages import Lane, RecordingClosed
@@ -96,7 +96,7 @@ def store(
                 exam.status = ExamStatus.PENDING_READ
                 exam.claimed_by = exam.claimed_until_ns = None
     session.flush()
-    _add(session, message, clock_quality, now_ns)
+    _add(session, station_id, message, clock_quality, now_ns)
     audit.record(
         session,
         "recording.stored",
@@ -109,32 +109,36 @@ def store(
     return exam
 
 
-def _add(session: Session, message: RecordingClosed, clock_quality: ClockQuality, now_ns: int) -> None:
+def _add(
+    session: Session, station_id: str, message: RecordingClosed, clock_quality: ClockQuality, now_ns: int
+) -> None:
     sent = message.recording
-    session.add(
-        Recording(
-            id=sent.recording_id,
-            exam_id=message.exam_id,
-            attempt=message.attempt,
-            started_ns=sent.started_ns,
-            clock_quality=clock_quality,
-            received_ns=now_ns,
-            rate_hz=sent.rate_hz,
-            samples=sent.samples,
-            leads=list(sent.leads),
-            uv_per_count=list(sent.uv_per_count),
-            filters=sent.filters,
-            missing_samples=sent.missing_samples,
-            interrupted=sent.interrupted,
-            box_serial=sent.box_serial,
-            box_first_sample=sent.box_first_sample,
-            operator=message.operator,
-            lead_off_reason=message.lead_off_reason,
-            sha256=sent.sha256,
-            analysis=message.analysis.model_dump(mode="json") if message.analysis else None,
-            analysis_error=message.analysis_error,
-        )
+    recording = Recording(
+        id=sent.recording_id,
+        exam_id=message.exam_id,
+        attempt=message.attempt,
+        started_ns=sent.started_ns,
+        clock_quality=sent.started_quality or clock_quality,
+        boot=sent.started_boot,
+        mono_ns=sent.started_mono_ns,
+        received_ns=now_ns,
+        rate_hz=sent.rate_hz,
+        samples=sent.samples,
+        leads=list(sent.leads),
+        uv_per_count=list(sent.uv_per_count),
+        filters=sent.filters,
+        missing_samples=sent.missing_samples,
+        interrupted=sent.interrupted,
+        box_serial=sent.box_serial,
+        box_first_sample=sent.box_first_sample,
+        operator=message.operator,
+        lead_off_reason=message.lead_off_reason,
+        sha256=sent.sha256,
+        analysis=message.analysis.model_dump(mode="json") if message.analysis else None,
+        analysis_error=message.analysis_error,
     )
+    times.correct(session, station_id, recording)
+    session.add(recording)
     session.flush()
     for position, file in enumerate(sent.files):
         session.add(

@@ -185,6 +185,28 @@ async def test_a_capture_reaches_the_outbox_bit_for_bit(bench: Bench) -> None:
     assert progress["attempt"] == 2
 
 
+async def test_a_clock_set_during_a_capture_changes_no_sample_and_says_what_corrects_it(bench: Bench) -> None:
+    exam = await bench.exam()
+    bench.device.say(INFO)
+    bench.device.beat(0, 500)
+    await bench.until(lambda: bench.capture.live.lead_quality)
+    bench.clock.quality = "rtc"
+    recording_id = await bench.capture.start(exam, "cunyi", None)
+    started_ns, mono_ns = bench.clock.wall_ns(), bench.clock.mono_ns()
+    bench.device.beat(500, 2500)
+    await bench.until(lambda: bench.device.events.empty())
+    bench.clock.advance(4)
+    bench.clock.set_wall(86_400 * 10**9)
+    bench.clock.quality = "hub"
+    bench.device.beat(2500, 6000)
+    await bench.sealed(exam)
+    said = (await bench.message(recording_id)).recording
+    kept = record.read_files({file.name: file.data for file in said.files})
+    assert np.array_equal(kept.counts, HEART[:, 500:5500])
+    assert (said.started_ns, said.started_quality) == (started_ns, "rtc")
+    assert (said.started_boot, said.started_mono_ns) == (bench.clock.boot, mono_ns)
+
+
 async def test_a_vanished_box_leaves_what_there_is(bench: Bench) -> None:
     exam = await bench.exam()
     bench.device.say(INFO)

@@ -6,11 +6,12 @@ import ssl
 
 import aiomqtt
 
+from edge_agent.clock import FLOOR_FILE, Clock
 from edge_agent.uplink import Timing
-from fakes import until
+from fakes import START_NS, FakeMachine, until
 from protocols import envelope, parts, topics
 from protocols.envelope import HUB, Stamp
-from protocols.messages import Receipt, ReceiptItem, ReportOpened, ReportShow, StationStatus
+from protocols.messages import Receipt, ReceiptItem, ReportOpened, ReportShow, StationStatus, TimeFixed
 from protocols.report import Report
 
 STATION = "MT-0001"
@@ -30,6 +31,8 @@ class CountyPeer:
         self.messages = {}
         """mid → message, once whole."""
         self.hellos, self.statuses, self.receipts, self.live = [], [], [], []
+        self.wall_ns = 1
+        """Its clock."""
         self.seq = 0
 
     @contextlib.asynccontextmanager
@@ -69,7 +72,7 @@ class CountyPeer:
             if topic.kind == "hello" and self.held is not None:
                 items = tuple(self.held(said.owed))
                 await self.publish(
-                    "down_receipt", "", Receipt(items=items, wall_ns=1, answers=frame.header.mid)
+                    "down_receipt", "", Receipt(items=items, wall_ns=self.wall_ns, answers=frame.header.mid)
                 )
             {"hello": self.hellos, "status": self.statuses, "up_receipt": self.receipts}[topic.kind].append(
                 said
@@ -77,7 +80,7 @@ class CountyPeer:
 
     async def say(self, header, st, **more):
         item = ReceiptItem(mid=header.mid, st=st, h8=header.sha256[:8], **more)
-        await self.publish("down_receipt", "", Receipt(items=(item,), wall_ns=1))
+        await self.publish("down_receipt", "", Receipt(items=(item,), wall_ns=self.wall_ns))
 
     async def publish(self, kind, lane, message, part_bytes=16_384):
         self.seq += 1
@@ -182,6 +185,26 @@ async def test_an_answer_that_names_another_body_deletes_nothing(mosquitto, stat
         async with station(mosquitto.settings(STATION)) as clinic:
             await until(lambda: county.hellos[-1].owed, "it is asked after")
             await clinic.comes_to_be("a", "conflict")
+
+
+async def test_the_answer_to_the_hello_brings_the_time_and_it_is_said_once_a_boot(
+    mosquitto, station, tmp_path
+):
+    machine = FakeMachine(-START_NS)
+    clock = Clock(tmp_path, machine)
+    async with CountyPeer(mosquitto.settings("hub")).connected() as county:
+        county.held, county.wall_ns = (lambda owed: ()), START_NS
+        for _ in range(2):
+            async with station(mosquitto.settings(STATION), clock=clock) as clinic:
+                await clinic.append(f"after {len(county.hellos)}", "bulk")
+                await until(
+                    lambda: any(isinstance(m, ReportOpened) for m in county.messages.values()), "sent"
+                )
+            county.messages = {mid: m for mid, m in county.messages.items() if isinstance(m, TimeFixed)}
+    (fixed,) = county.messages.values()
+    assert (fixed.boot, fixed.wall_ns, fixed.mono_ns) == (machine.boot, START_NS, machine.up_ns)
+    assert clock.quality == "hub"
+    assert int((tmp_path / FLOOR_FILE).read_text()) == START_NS
 
 
 async def test_the_broker_may_lose_everything(broker, station):

@@ -11,10 +11,10 @@ from sqlmodel import select
 from fakes import START_NS
 from hub import db
 from hub.domain import AuditLine, Delivery, Exam, Report
-from hub.services import audit, reports
+from hub.services import audit, reports, times
 from protocols import live
 from protocols.envelope import decode_body, message_id
-from protocols.messages import MachineStatement, ReportOpened, ReportShow
+from protocols.messages import MachineStatement, ReportOpened, ReportShow, TimeFixed
 
 
 def _sign(client, body, exam_id="exam-1"):
@@ -52,6 +52,19 @@ def test_an_exam_shows_everything_masked_and_every_look_is_audited(world, reader
         assert audit.verify(session).first_bad is None
     seen = {(line.action, line.object) for line in lines if line.patient_id == exam["patient"]["patient_id"]}
     assert {("exam.viewed", "exam:exam-1"), ("recording.viewed", "recording:rec-1")} <= seen
+
+
+def test_a_corrected_time_stands_beside_the_stamped_one(world, reader) -> None:
+    message = closed(exam_id="exam-70", recording_id="rec-70", started_ns=90 * 10**9)
+    clock = {"started_quality": "none", "started_boot": "b1", "started_mono_ns": 80 * 10**9}
+    stamped = message.recording.model_copy(update=clock)
+    arrive(world.engine, message.model_copy(update={"recording": stamped}))
+    fix = TimeFixed(boot="b1", mono_ns=100 * 10**9, wall_ns=START_NS, err_ns=10**9)
+    with db.transaction(world.engine) as session:
+        assert times.fixed(session, "MT-0001", fix, now_ns=START_NS) == ["exam-70"]
+    (shown,) = reader.get("/api/exams/exam-70").json()["recordings"]
+    assert (shown["started_ns"], shown["clock_quality"]) == (90 * 10**9, "none")
+    assert (shown["corrected_ns"], shown["received_ns"]) == (START_NS - 20 * 10**9, START_NS)
 
 
 def test_the_trace_comes_as_a_block_of_twelve_leads(reader) -> None:

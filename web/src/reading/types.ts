@@ -54,7 +54,11 @@ export interface WorklistSnapshot {
 export interface RecordingView {
   recording_id: string
   attempt: number
+  /** As the station stamped it. */
   started_ns: number
+  clock_quality: string
+  /** By what the station learned later of its clock. */
+  corrected_ns: number | null
   duration_s: number
   rate_hz: number
   leads: string[]
