@@ -54,6 +54,7 @@ def _absolute(settings: StationSettings, base: Path) -> StationSettings:
     changed: dict[str, Any] = {
         "data_dir": str(base / settings.data_dir),
         "storage_key_file": str(base / settings.storage_key_file),
+        "bundle_key_file": str(base / settings.bundle_key_file) if settings.bundle_key_file else "",
         "broker": broker.model_copy(
             update={
                 "ca_file": str(base / broker.ca_file),

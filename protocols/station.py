@@ -59,6 +59,8 @@ class StationSettings(_Settings):
     data_dir: str = "data"
     storage_key_file: str
     """32 random bytes: what the outbox is encrypted with."""
+    bundle_key_file: str = ""
+    """The county's public key for `queue export`. Empty: this station cannot export."""
     page_host: str = "127.0.0.1"
     page_port: int = Field(default=8101, ge=0, le=65535)
     session_minutes: int = Field(default=15, ge=1, le=720)
