@@ -28,7 +28,7 @@ from edge_agent.inbox import Inbox
 from edge_agent.outbox import Outbox
 from edge_agent.station.app import create_app
 from edge_agent.station.desk import Desk
-from edge_agent.store import Bell, Store
+from edge_agent.store import Bell, Quota, Store
 from edge_agent.uplink import Uplink
 from protocols.messages import BoxState, StationStatus
 from protocols.station import StationSettings
@@ -96,10 +96,18 @@ async def opened(settings: StationSettings, clock: Clock) -> AsyncIterator["Stat
     async with AsyncExitStack() as stack:
         stack.enter_context(_only_one(data_dir))
 
-        async def store(name: str, migrations: "tuple[str, ...]") -> Store:
-            return await stack.enter_async_context(Store.open(data_dir / name, key, migrations))
+        async def store(name: str, migrations: "tuple[str, ...]", quota: Quota | None = None) -> Store:
+            return await stack.enter_async_context(Store.open(data_dir / name, key, migrations, quota))
 
-        owed = Outbox(await store(outbox.FILE_NAME, tuple(outbox.MIGRATIONS)), clock, settings.station_id)
+        tables = tuple(outbox.MIGRATIONS)
+        urgent = Quota("urgent and prompt", settings.urgent_quota_mb)
+        bulk = Quota("clinical and bulk", settings.bulk_quota_mb)
+        owed = Outbox(
+            await store(outbox.FILE_NAME, tables, bulk),
+            clock,
+            settings.station_id,
+            urgent=await store(outbox.URGENT_FILE_NAME, tables, urgent),
+        )
         told = Inbox(await store(inbox.FILE_NAME, tuple(inbox.MIGRATIONS)), clock)
         here = await room.open_room(await store(room.FILE_NAME, room.MIGRATIONS))
         analyser = await stack.enter_async_context(Analyser())

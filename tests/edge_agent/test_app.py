@@ -20,7 +20,8 @@ from ecg import record
 from edge_agent import app
 from edge_agent.app import keep_alive
 from edge_agent.errors import DriverError, StoreCorrupt
-from edge_agent.outbox import Outbox, queue_ls
+from edge_agent.outbox import FILES, Outbox
+from edge_agent.queue_commands import ls
 from edge_agent.store import Store
 from fakes import FakeClock
 from protocols import envelope, live
@@ -268,7 +269,7 @@ def test_commands_and_starts_that_cannot_be(tmp_path: Path) -> None:
         assert "cannot listen on" in refused.stderr
         assert "Traceback" not in refused.stderr
         assert run("queue", "stat", "--settings", settings).returncode == 0
-        assert queue_ls(agent.data / "outbox.db") == []
+        assert ls(agent.data / name for name in FILES) == []
     assert agent.process is not None
     assert agent.process.returncode == 0
     assert "Traceback" not in agent.log

@@ -5,8 +5,9 @@ import sqlite3
 import pytest
 
 from edge_agent import outbox as module
+from edge_agent import outbox_rows
 from edge_agent.errors import MessageTooLarge
-from edge_agent.outbox import MIGRATIONS, Outbox, describe, queue_ls, queue_stat
+from edge_agent.outbox import MIGRATIONS, Outbox
 from edge_agent.store import Store
 from fakes import FakeClock
 from protocols import envelope, parts
@@ -267,20 +268,6 @@ async def test_waiting_per_lane(outbox, clock):
     assert set(waiting.lanes) == {"prompt", "urgent"}
 
 
-async def test_the_queue_is_read_beside_a_running_agent_without_the_key(outbox, store, clock):
-    for i in range(3):
-        row = await outbox.append(opened(f"r{i}"), "clinical", f"m{i}")
-    await outbox.apply_receipt(receipt(row))
-    assert queue_ls(store.path) == [describe(r) for r in await outbox.rows()]
-    assert [r["ref"] for r in queue_ls(store.path)] == ["m0", "m1"]
-    stat = queue_stat(store.path)
-    assert (stat["waiting"], stat["received"], stat["rejected"]) == (2, 1, 0)
-    assert stat["lanes"]["clinical"]["waiting"] == 2
-    assert stat["epoch"] == (await outbox.epoch()).hex()
-    with pytest.raises(FileNotFoundError):
-        queue_ls(store.path.with_name("none.db"))
-
-
 async def test_many_fates_at_once(outbox):
     await outbox.append(opened(), "prompt", "a")
     assert set(await outbox.states_of(["a", "b"])) == {"a"}
@@ -293,17 +280,21 @@ async def test_many_fates_at_once(outbox):
 @pytest.mark.parametrize(
     ("sql", "arguments", "plan"),
     [
-        (module.SQL_DUE, (0, 0), "SEARCH message USING INDEX message_due (state=? AND lane=? AND seq>?)"),
-        (module.SQL_BY_MID, (b"",), "SEARCH message USING INDEX sqlite_autoindex_message_1 (mid=?)"),
-        (module.SQL_BY_REF, ("",), "SEARCH message USING INDEX sqlite_autoindex_message_2 (ref=?)"),
-        (module.SQL_WAITING, (), "SEARCH message USING COVERING INDEX message_due (state=?)"),
-        (module.SQL_KEPT, (), "SEARCH message USING COVERING INDEX message_due (state=?)"),
-        (module.SQL_RECEIVED, ("",), "SEARCH received USING PRIMARY KEY (ref=?)"),
-        (module.SQL_BODY, (1,), "SEARCH message USING INTEGER PRIMARY KEY (rowid=?)"),
+        (
+            outbox_rows.SQL_DUE,
+            (0, 0),
+            "SEARCH message USING INDEX message_due (state=? AND lane=? AND seq>?)",
+        ),
+        (outbox_rows.SQL_BY_MID, (b"",), "SEARCH message USING INDEX sqlite_autoindex_message_1 (mid=?)"),
+        (outbox_rows.SQL_BY_REF, ("",), "SEARCH message USING INDEX sqlite_autoindex_message_2 (ref=?)"),
+        (outbox_rows.SQL_WAITING, (), "SEARCH message USING COVERING INDEX message_due (state=?)"),
+        (outbox_rows.SQL_KEPT, (), "SEARCH message USING COVERING INDEX message_due (state=?)"),
+        (outbox_rows.SQL_RECEIVED, ("",), "SEARCH received USING PRIMARY KEY (ref=?)"),
+        (outbox_rows.SQL_BODY, (1,), "SEARCH message USING INTEGER PRIMARY KEY (rowid=?)"),
     ],
 )
 async def test_the_hot_queries_search_and_never_scan_or_sort(store, sql, arguments, plan):
-    text = "EXPLAIN QUERY PLAN " + sql.format(columns=module.COLUMNS)
+    text = "EXPLAIN QUERY PLAN " + sql.format(columns=outbox_rows.COLUMNS)
     steps = [row[3] for row in await store.run(lambda db: db.execute(text, arguments).fetchall())]
     assert steps[0] == plan
     assert all("SCAN" not in step and "TEMP B-TREE" not in step for step in steps)
