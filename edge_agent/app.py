@@ -22,7 +22,7 @@ from edge_agent.analysis import Analyser
 from edge_agent.capture import Capture
 from edge_agent.capture.sealing import Sealer
 from edge_agent.clock import Clock
-from edge_agent.errors import DriverError, EdgeError, StoreClosed, StoreCorrupt
+from edge_agent.errors import DriverError, EdgeError, StoreClosed, StoreCorrupt, StoreError
 from edge_agent.health import Health, version
 from edge_agent.inbox import Inbox
 from edge_agent.outbox import Outbox
@@ -152,6 +152,15 @@ class Station:
     def _publish(self, block: bytes) -> None:
         self.uplink.live(LIVE_STREAM, block)
 
+    async def _tidy(self) -> None:
+        """Once, beside everything else: a file of gigabytes gives its free pages back over a while."""
+        try:
+            await self.outbox.thin(self.settings.keep_received_days)
+        except StoreError as error:
+            if _is_fatal(error):
+                raise
+            log.warning("old receipts stay until the next start: %s", error)
+
     async def run(self) -> None:
         """Record, send, receive and serve the page, until cancelled or a file of the station fails."""
         settings, clock = self.settings, self._clock
@@ -169,6 +178,7 @@ class Station:
                 keep("health", lambda: self._health.run(self.uplink.publish_status))
                 if settings.boxes:
                     keep("box", self.capture.run_box, MOST_BOX_DELAY_S)
+                tasks.create_task(self._tidy(), name="tidy")
                 tasks.create_task(_serve(self.page, page_socket), name="page")
                 host, port = page_socket.getsockname()[:2]
                 log.info("station %s: page on http://%s:%d/", settings.station_id, host, port)

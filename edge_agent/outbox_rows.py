@@ -53,6 +53,10 @@ MIGRATIONS: Sequence[str] = (
     """,
 )
 
+KEEP_LEAST_DAYS = 90
+"""A fact is kept at least so long, whatever the settings say: a station may be offline for a season."""
+_DAY_NS = 86_400 * 10**9
+
 RowState = Literal["saved", "received", "rejected", "conflict"]
 """saved: P1, owed. received: P2, committed by the hub. rejected, conflict: kept until a person decides."""
 
@@ -67,6 +71,8 @@ SQL_KEPT = "SELECT count(*) FROM message WHERE state IN ('rejected', 'conflict')
 SQL_RECEIVED = (
     "SELECT seq, mid, lane, type, size, sha256, wall_ns, attempts, received_ns FROM received WHERE ref = ?"
 )
+SQL_NEWEST_RECEIVED = "SELECT max(received_ns) FROM received"
+SQL_THIN = "DELETE FROM received WHERE received_ns < ?"
 SQL_BODY = "SELECT sealed FROM message JOIN body USING (seq) WHERE seq = ? AND state = 'waiting'"
 COLUMNS = (
     "seq, mid, ref, lane, type, state, size, sha256, wall_ns, quality, boot, mono_ns, part_bytes, "
@@ -232,6 +238,20 @@ def requeue(db: sqlite3.Connection, refs: Collection[str] | None) -> int:
         [(ref,) for ref in again],
     )
     return len(again)
+
+
+def thin(db: sqlite3.Connection, keep_days: int, now_ns: int) -> int:
+    """Forget that messages were received more than `keep_days` ago; how many.
+
+    The age is counted from the newest such fact where that is earlier than now: a clock that jumped ahead
+    at this start, or a station that was off for a year, forgets nothing. What is rejected or in conflict
+    is no such fact and stays.
+    """
+    newest: int | None = db.execute(SQL_NEWEST_RECEIVED).fetchone()[0]
+    if newest is None:
+        return 0
+    before_ns = min(newest, now_ns) - max(keep_days, KEEP_LEAST_DAYS) * _DAY_NS
+    return db.execute(SQL_THIN, (before_ns,)).rowcount
 
 
 def find(db: sqlite3.Connection, ref: str) -> OutboxRow | None:

@@ -41,6 +41,9 @@ BATCH_MOST = 64
 
 SPARE_PAGES = 256
 """Above the quota, for what makes room: a receipt notes a fact before the pages of its row are free."""
+GIVE_BACK_AT_OPEN_PAGES = 4096
+"""16 MiB: what was free when the file was closed goes back to the disk, and the start stays short."""
+_GIVE_BACK_PAGES = 256
 LOOK_S = 2.0
 """How often an idle file is looked at for what another process did to it: the operator's requeue."""
 
@@ -149,7 +152,8 @@ class Store:
         """Run `work(connection)` in the writer thread, inside a transaction; return after its commit.
 
         What `work` raises is raised here, and nothing of that job is kept; a full disk or a damaged file
-        comes as StoreFull or StoreCorrupt. If the awaiting task is cancelled the work may still be done.
+        comes as StoreFull or StoreCorrupt. If the awaiting task is cancelled the work may still be done. It
+        may be done twice, the first time undone: when a neighbour in the same commit found no room.
         `spare`: it makes room, and may go a little beyond the quota for it.
         """
         if self._closed:
@@ -158,6 +162,18 @@ class Store:
         self._jobs.put(_Job(work, future, spare))
         result: T = await future
         return result
+
+    async def give_back(self) -> None:
+        """Give all free pages back to the disk, some in each commit, so that nobody waits long."""
+
+        def work(db: sqlite3.Connection) -> int:
+            for _ in range(_GIVE_BACK_PAGES):
+                db.execute("PRAGMA incremental_vacuum")  # one page each: Python steps it once
+            left: int = db.execute("PRAGMA freelist_count").fetchone()[0]
+            return left
+
+        while await self.run(work, spare=True):
+            pass
 
     def seal(self, plain: bytes, about: bytes = b"") -> bytes:
         """AES-256-GCM: version byte, nonce, cipher text. `about` is bound to it and needed to open it."""
@@ -205,9 +221,19 @@ class Store:
     def _commit(self, batch: list[_Job]) -> None:
         batch = [job for job in batch if not job.future.cancelled()]
         before = self._connection.total_changes
+        if self._transact(batch) == sqlite3.SQLITE_FULL and len(batch) > 1:
+            # SQLite undoes everything for the one that found no room: its neighbours may still fit.
+            for job in batch:
+                self._transact([job])
+        changed = self._connection.total_changes != before
+        self._tell(self._answer, batch, changed)
+
+    def _transact(self, batch: list[_Job]) -> int | None:
+        """Do the jobs in one transaction; SQLite's primary error code if all of it was lost."""
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             for job in batch:
+                job.error = None
                 self._do(job)
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
@@ -215,8 +241,8 @@ class Store:
                 self._connection.execute("ROLLBACK")
             for job in batch:
                 job.error = self._named(error)
-        changed = self._connection.total_changes != before
-        self._tell(self._answer, batch, changed)
+            return _primary_code(error)
+        return None
 
     def _tell(self, what: Callable[..., None], *arguments: Any) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has gone: nobody waits any more
@@ -324,7 +350,8 @@ def _prepare(connection: sqlite3.Connection, path: Path, *, unclean: bool) -> No
         if found != "ok":
             raise StoreCorrupt(path, "quick_check")
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    connection.execute("PRAGMA incremental_vacuum").fetchall()  # each row fetched gives one page back
+    # A script, since a plain execute() steps once and so gives one page back.
+    connection.executescript(f"PRAGMA incremental_vacuum({GIVE_BACK_AT_OPEN_PAGES})")
 
 
 def _migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[str]) -> None:
@@ -361,13 +388,17 @@ def _named(path: Path, error: sqlite3.Error) -> BaseException:
     """The error of the tree that an SQLite error is; a broken constraint is the caller's own business."""
     if isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError):
         return error
-    code = getattr(error, "sqlite_errorcode", None)
-    primary = code & 0xFF if isinstance(code, int) else None
+    primary = _primary_code(error)
     if primary in _CORRUPT:
         return StoreCorrupt(path, str(error))
     if primary == sqlite3.SQLITE_FULL:
         return StoreFull(path)
     return StoreError(path, str(error))
+
+
+def _primary_code(error: sqlite3.Error) -> int | None:
+    code = getattr(error, "sqlite_errorcode", None)
+    return code & 0xFF if isinstance(code, int) else None
 
 
 def _suspect(path: Path) -> Path:

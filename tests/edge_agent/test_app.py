@@ -32,11 +32,14 @@ async def owed(agent: Agent) -> list[RecordingClosed]:
     """The recordings in the outbox of an agent that has ended."""
     from agent import KEY
 
-    from edge_agent.outbox import MIGRATIONS
+    from edge_agent.outbox import FILE_NAME, MIGRATIONS, URGENT_FILE_NAME
 
     found = []
-    async with Store.open(agent.data / "outbox.db", KEY, MIGRATIONS) as store:
-        outbox = Outbox(store, FakeClock(), "MT-0001")
+    async with (
+        Store.open(agent.data / FILE_NAME, KEY, MIGRATIONS) as bulk,
+        Store.open(agent.data / URGENT_FILE_NAME, KEY, MIGRATIONS) as urgent,
+    ):
+        outbox = Outbox(bulk, FakeClock(), "MT-0001", urgent)
         for row in await outbox.rows():
             body = b"".join(envelope.decode(frame).body for _, frame in await outbox.frames(row))
             message = envelope.decode_body(row.type, body)
