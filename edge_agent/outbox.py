@@ -10,13 +10,14 @@ file leaves the other one going.
 """
 
 import hashlib
+import logging
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from edge_agent import outbox_rows as rows
 from edge_agent.clock import Clock
-from edge_agent.errors import MessageTooLarge, SealBroken
+from edge_agent.errors import MessageTooLarge, SealBroken, StoreError
 from edge_agent.outbox_rows import (
     MIGRATIONS,
     Fate,
@@ -44,6 +45,8 @@ __all__ = [
     "Waiting",
     "describe",
 ]
+
+logger = logging.getLogger(__name__)
 
 FILE_NAME = "outbox.db"
 """Below the station's data folder: clinical and bulk, and whatever an earlier version put there."""
@@ -89,8 +92,8 @@ class Outbox:
             raise MessageTooLarge(len(body), envelope.MAX_BODY_BYTES)
         store = self._urgent if self._urgent is not None and lane in URGENT_LANES else self._store
         for other in self._stores:
-            if other is not store and (there := await other.run(lambda db: rows.find(db, ref))) is not None:
-                return self._from(other, there)
+            if other is not store and (there := await self._known(other, ref)) is not None:
+                return there
         sha256 = hashlib.sha256(body).digest()
         sealed = store.seal(body, sha256)
         clock = self._clock
@@ -253,6 +256,18 @@ class Outbox:
     def _from(self, store: Store, row: OutboxRow) -> OutboxRow:
         """A row as this process names it: both files count from 1."""
         return replace(row, seq=-row.seq) if store is self._urgent else row
+
+    async def _known(self, store: Store, ref: str) -> OutboxRow | None:
+        """The row with this ref in the file the lane does not go to: an earlier version had one file.
+
+        That file may be damaged: an urgent ECG is saved all the same, and what is said twice the hub knows.
+        """
+        try:
+            found = await store.run(lambda db: rows.find(db, ref))
+        except StoreError as error:
+            logger.warning("%s was not asked for %s: %s", store.path.name, ref, error)
+            return None
+        return None if found is None else self._from(store, found)
 
     async def _due(self, store: Store, lanes: Sequence[Lane], held_back: Collection[int]) -> OutboxRow | None:
         sign = -1 if store is self._urgent else 1

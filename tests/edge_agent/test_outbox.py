@@ -446,6 +446,13 @@ async def test_one_damaged_file_is_set_aside_and_the_other_goes_on(tmp_path, clo
     assert {first.ref, second.ref} == {"urgent", "bulk"}
 
 
+@pytest.mark.parametrize(("lane", "broken"), [("urgent", "_store"), ("bulk", "_urgent")])
+async def test_a_file_that_fails_at_work_refuses_nothing_to_the_other(two, lane, broken):
+    await getattr(two, broken).run(lambda db: db.execute("DROP TABLE received"))
+    row = await two.append(opened(), lane, "a")
+    assert len(await two.frames(row)) == 1
+
+
 # --- retention ---
 
 DAY_S = 86_400
