@@ -22,13 +22,13 @@ from edge_agent.analysis import Analyser
 from edge_agent.capture import Capture
 from edge_agent.capture.sealing import Sealer
 from edge_agent.clock import FLOOR_EVERY_S, Clock
-from edge_agent.errors import DriverError, EdgeError, StoreClosed, StoreCorrupt, Trouble
+from edge_agent.errors import DriverError, EdgeError, StoreClosed, StoreCorrupt, StoreError, Trouble
 from edge_agent.health import Health, version
 from edge_agent.inbox import Inbox
 from edge_agent.outbox import Outbox
 from edge_agent.station.app import create_app
 from edge_agent.station.desk import Desk
-from edge_agent.store import Bell, Store
+from edge_agent.store import Bell, Quota, Store
 from edge_agent.uplink import Uplink
 from protocols.messages import BoxState, StationStatus
 from protocols.station import StationSettings
@@ -100,10 +100,18 @@ async def opened(settings: StationSettings, clock: Clock) -> AsyncIterator["Stat
     async with AsyncExitStack() as stack:
         stack.enter_context(_only_one(data_dir))
 
-        async def store(name: str, migrations: "tuple[str, ...]") -> Store:
-            return await stack.enter_async_context(Store.open(data_dir / name, key, migrations))
+        async def store(name: str, migrations: "tuple[str, ...]", quota: Quota | None = None) -> Store:
+            return await stack.enter_async_context(Store.open(data_dir / name, key, migrations, quota))
 
-        owed = Outbox(await store(outbox.FILE_NAME, tuple(outbox.MIGRATIONS)), clock, settings.station_id)
+        tables = tuple(outbox.MIGRATIONS)
+        urgent = Quota("urgent and prompt", settings.urgent_quota_mb)
+        bulk = Quota("clinical and bulk", settings.bulk_quota_mb)
+        owed = Outbox(
+            await store(outbox.FILE_NAME, tables, bulk),
+            clock,
+            settings.station_id,
+            urgent=await store(outbox.URGENT_FILE_NAME, tables, urgent),
+        )
         told = Inbox(await store(inbox.FILE_NAME, tuple(inbox.MIGRATIONS)), clock)
         here = await room.open_room(await store(room.FILE_NAME, room.MIGRATIONS))
         analyser = await stack.enter_async_context(Analyser())
@@ -148,6 +156,15 @@ class Station:
     def _publish(self, block: bytes) -> None:
         self.uplink.live(LIVE_STREAM, block)
 
+    async def _tidy(self) -> None:
+        """Once, beside everything else: a file of gigabytes gives its free pages back over a while."""
+        try:
+            await self.outbox.thin(self.settings.keep_received_days)
+        except StoreError as error:
+            if _is_fatal(error):
+                raise
+            log.warning("old receipts stay until the next start: %s", error)
+
     async def run(self) -> None:
         """Record, send, receive and serve the page, until cancelled or a file of the station fails."""
         settings, clock = self.settings, self._clock
@@ -166,6 +183,7 @@ class Station:
                 keep("health", lambda: self._health.run(self.uplink.publish_status))
                 if settings.boxes:
                     keep("box", self.capture.run_box, MOST_BOX_DELAY_S)
+                tasks.create_task(self._tidy(), name="tidy")
                 tasks.create_task(_serve(self.page, page_socket), name="page")
                 host, port = page_socket.getsockname()[:2]
                 log.info("station %s: page on http://%s:%d/", settings.station_id, host, port)

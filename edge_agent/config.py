@@ -4,9 +4,12 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from pydantic import ValidationError
 
 from edge_agent.errors import ConfigError
+from protocols import bundle
+from protocols.errors import BundleError
 from protocols.station import StationSettings
 
 KEY_BYTES = 32
@@ -49,11 +52,33 @@ def storage_key(settings: StationSettings) -> bytes:
     return key
 
 
+def bundle_key(settings: StationSettings, where: Path) -> X25519PublicKey:
+    """The county's public key, which `queue export` encrypts to. `where`: the settings file, for the error.
+
+    Raises ConfigError in words if there is none, or if the file holds no such key.
+    """
+    if not settings.bundle_key_file:
+        raise ConfigError(
+            where,
+            "bundle_key_file",
+            "is not set, so the queue cannot be exported. Take hub_bundle.pub from the hub's folder of the "
+            "county, put it beside the settings, and name it there",
+        )
+    path = Path(settings.bundle_key_file)
+    try:
+        return bundle.public_key(path.read_bytes())
+    except OSError as error:
+        raise ConfigError(path, "bundle_key_file", error.strerror or "cannot be read") from None
+    except BundleError as error:
+        raise ConfigError(path, "bundle_key_file", str(error)) from None
+
+
 def _absolute(settings: StationSettings, base: Path) -> StationSettings:
     broker = settings.broker
     changed: dict[str, Any] = {
         "data_dir": str(base / settings.data_dir),
         "storage_key_file": str(base / settings.storage_key_file),
+        "bundle_key_file": str(base / settings.bundle_key_file) if settings.bundle_key_file else "",
         "broker": broker.model_copy(
             update={
                 "ca_file": str(base / broker.ca_file),

@@ -4,7 +4,7 @@ EdgeError
 ├── ConfigError              settings.toml cannot be used: .path .field
 ├── StoreError               a file of the station's cannot be read or written: .path
 │   ├── StoreClosed          it was closed while somebody still wanted something
-│   ├── StoreFull            no room on the disk: nothing was saved
+│   ├── StoreFull            no room on the disk or within the quota: nothing was saved: .holds
 │   ├── StoreCorrupt         the file is damaged; the next start sets it aside and begins a new one
 │   ├── StoreTooNew          written by a later version
 │   ├── WrongKey             the storage key is not the one the file was sealed with
@@ -54,8 +54,15 @@ class StoreClosed(StoreError):  # noqa: N818 - reads as the fact it states
 
 
 class StoreFull(StoreError):  # noqa: N818
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, "nothing was saved, the disk is full. Free some space, then try again.")
+    """`holds`: what the file is for, where it has a quota of its own."""
+
+    def __init__(self, path: Path, holds: str = "", quota_mb: int = 0) -> None:
+        why, then = "the disk is full", "Free some space, then try again."
+        if holds:
+            why = f"there is no room left for {holds} messages (their {quota_mb} MB, or the disk, are full)"
+            then = "Let the station send, or export the queue, or raise the quota; then try again."
+        super().__init__(path, f"nothing was saved, {why}. {then}")
+        self.holds = holds
 
 
 class StoreCorrupt(StoreError):  # noqa: N818

@@ -36,7 +36,8 @@ class Health:
 
     async def status(self) -> StationStatus:
         """The station's state at this moment."""
-        waiting, extent = await self._outbox.waiting(), await self._outbox.extent()
+        waiting = await self._outbox.waiting()
+        bulk, *urgent = await self._outbox.numbers()
         return StationStatus(
             online=True,
             at_ns=self._clock.wall_ns(),
@@ -45,9 +46,10 @@ class Health:
             oldest_ns=waiting.oldest_ns,
             rejected=waiting.rejected,
             boxes=self._boxes(),
-            epoch=extent.epoch,
-            first_seq=extent.first_seq,
-            last_seq=extent.last_seq,
+            epoch=bulk.epoch,
+            first_seq=bulk.first_seq,
+            last_seq=bulk.last_seq,
+            urgent=urgent[0] if urgent else None,
         )
 
     async def run(
@@ -80,7 +82,8 @@ def _differs(now: StationStatus, said: StationStatus) -> bool:
 
 def _without_counters(status: StationStatus) -> StationStatus:
     boxes = tuple(box.model_copy(update={"bad_frames": 0}) for box in status.boxes)
-    return status.model_copy(update={"at_ns": None, "boxes": boxes})
+    numbers = dict.fromkeys(("first_seq", "last_seq", "urgent"))  # they move with what waits
+    return status.model_copy(update={"at_ns": None, "boxes": boxes, **numbers})
 
 
 def notify(state: str) -> None:

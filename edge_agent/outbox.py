@@ -4,176 +4,66 @@ An `append` that returned survives kill -9 and a power cut. A row leaves only on
 id and its content's hash; the *fact* that it was received stays. The message id follows from sender,
 epoch (made with the file) and sequence, so a cloned disk shows itself at the hub as a conflict.
 
-Order is by lane, then by sequence; the wall clock decides nothing. The body lies sealed in a table of its
-own, so that marking a row does not write its body again.
+Order is by lane, then by sequence; the wall clock decides nothing. What presses lies in a file of its own
+with a quota of its own: continuous recordings that fill theirs never refuse an urgent ECG, and damage to one
+file leaves the other one going.
 """
 
 import hashlib
-import json
+import logging
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import astuple, dataclass, field
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 
+from edge_agent import outbox_rows as rows
 from edge_agent.clock import Clock
-from edge_agent.errors import MessageTooLarge, SealBroken
+from edge_agent.errors import MessageTooLarge, SealBroken, StoreError
+from edge_agent.outbox_rows import (
+    MIGRATIONS,
+    Fate,
+    LaneWaiting,
+    OutboxRow,
+    RowState,
+    Waiting,
+    describe,
+)
 from edge_agent.store import Bell, Store
 from protocols import envelope, parts
 from protocols.envelope import Stamp
-from protocols.messages import LANES, MESSAGES, TYPE_OF, Lane, Message, ReceiptItem
+from protocols.messages import LANES, MESSAGES, TYPE_OF, Lane, Message, Numbers, ReceiptItem
+
+__all__ = [
+    "FILES",
+    "FILE_NAME",
+    "MIGRATIONS",
+    "URGENT_FILE_NAME",
+    "Fate",
+    "LaneWaiting",
+    "Outbox",
+    "OutboxRow",
+    "RowState",
+    "Waiting",
+    "describe",
+]
+
+logger = logging.getLogger(__name__)
 
 FILE_NAME = "outbox.db"
-"""Below the station's data folder."""
-
-MIGRATIONS: Sequence[str] = (
-    """
-    CREATE TABLE identity (epoch BLOB NOT NULL);
-    INSERT INTO identity VALUES (randomblob(8));
-    CREATE TABLE message (
-        seq INTEGER PRIMARY KEY AUTOINCREMENT,
-        mid BLOB NOT NULL UNIQUE,
-        ref TEXT NOT NULL UNIQUE,
-        lane INTEGER NOT NULL,       -- place in LANES: 0 is the most pressing
-        type TEXT NOT NULL,
-        state TEXT NOT NULL,         -- waiting, rejected, conflict
-        size INTEGER NOT NULL,
-        sha256 BLOB NOT NULL,
-        wall_ns INTEGER NOT NULL,
-        quality TEXT NOT NULL,
-        boot TEXT NOT NULL,
-        mono_ns INTEGER NOT NULL,
-        part_bytes INTEGER,          -- fixed when first sent
-        parts_held TEXT NOT NULL DEFAULT '[]',
-        attempts INTEGER NOT NULL DEFAULT 0,
-        code TEXT NOT NULL DEFAULT ''
-    );
-    CREATE INDEX message_due ON message (state, lane, seq, wall_ns);
-    CREATE TABLE body (seq INTEGER PRIMARY KEY REFERENCES message ON DELETE CASCADE, sealed BLOB NOT NULL);
-    CREATE TABLE received (
-        ref TEXT PRIMARY KEY,
-        mid BLOB NOT NULL UNIQUE,
-        seq INTEGER NOT NULL,
-        type TEXT NOT NULL,
-        lane INTEGER NOT NULL,
-        size INTEGER NOT NULL,
-        sha256 BLOB NOT NULL,
-        wall_ns INTEGER NOT NULL,
-        received_ns INTEGER NOT NULL,
-        attempts INTEGER NOT NULL
-    ) WITHOUT ROWID;
-    """,
-)
-
-RowState = Literal["saved", "received", "rejected", "conflict"]
-"""saved: P1, owed. received: P2, committed by the hub. rejected, conflict: kept until a person decides."""
-
-SQL_DUE = (
-    "SELECT {columns} FROM message WHERE state = 'waiting' AND lane = ? AND seq > ? ORDER BY seq LIMIT 1"
-)
-SQL_BEGUN = (
-    "SELECT {columns} FROM message WHERE state = 'waiting' AND part_bytes IS NOT NULL ORDER BY seq LIMIT ?"
-)
-SQL_BY_MID = "SELECT {columns} FROM message WHERE mid = ?"
-SQL_BY_REF = "SELECT {columns} FROM message WHERE ref = ?"
-SQL_WAITING = "SELECT lane, count(*), min(seq), wall_ns FROM message WHERE state = 'waiting' GROUP BY lane"
-SQL_LAST = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'message'"
-SQL_FIRST = "SELECT min(seq) FROM message WHERE state = 'waiting'"
-SQL_KEPT = "SELECT count(*) FROM message WHERE state IN ('rejected', 'conflict')"
-
-SQL_RECEIVED = (
-    "SELECT seq, mid, lane, type, size, sha256, wall_ns, attempts, received_ns FROM received WHERE ref = ?"
-)
-SQL_BODY = "SELECT sealed FROM message JOIN body USING (seq) WHERE seq = ? AND state = 'waiting'"
-COLUMNS = (
-    "seq, mid, ref, lane, type, state, size, sha256, wall_ns, quality, boot, mono_ns, part_bytes, "
-    "parts_held, attempts, code"
-)
-_STATE_NAMES: dict[str, RowState] = {"waiting": "saved", "rejected": "rejected", "conflict": "conflict"}
-
-
-@dataclass(frozen=True, slots=True)
-class OutboxRow:
-    """One message owed, without its body."""
-
-    seq: int
-    mid: bytes
-    ref: str
-    """Given by who appended: a recording_id, `opened-<report_id>` …; appending it again is a no-op."""
-    lane: Lane
-    type: str
-    state: RowState
-    size: int
-    """Bytes of the body."""
-    sha256: bytes
-    stamp: Stamp
-    part_bytes: int | None = None
-    """How the body is cut; None until it is first sent."""
-    parts_held: frozenset[int] = frozenset()
-    """Parts the hub says it has."""
-    attempts: int = 0
-    """How often it was sent whole."""
-    code: str = ""
-    """Why it was rejected, or is in conflict."""
-
-    @property
-    def part_count(self) -> int:
-        return parts.count(self.size, self.part_bytes or parts.PART_BYTES)
-
-
-@dataclass(frozen=True, slots=True)
-class Fate:
-    """What became of a message, for the room and the screen."""
-
-    state: RowState
-    saved_ns: int
-    received_ns: int | None
-    attempts: int
-    code: str
-
-
-@dataclass(frozen=True, slots=True)
-class LaneWaiting:
-    count: int
-    oldest_ns: int
-    """Wall time of the longest waiting, by the station's clock then."""
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """How much is owed."""
-
-    lanes: dict[Lane, LaneWaiting] = field(default_factory=dict)
-    """Lanes with nothing waiting are absent."""
-    rejected: int = 0
-    """Rejected and in conflict."""
-
-    @property
-    def total(self) -> int:
-        return sum(lane.count for lane in self.lanes.values())
-
-    @property
-    def oldest_ns(self) -> int | None:
-        return min((lane.oldest_ns for lane in self.lanes.values()), default=None)
-
-
-@dataclass(frozen=True, slots=True)
-class Extent:
-    """Which numbers this file has given out, and from which on something is still owed."""
-
-    epoch: bytes
-    first_seq: int
-    """Of the first row that is owed; one past `last_seq` if none is."""
-    last_seq: int
-    """Of the last row ever appended; 0 before the first."""
+"""Below the station's data folder: clinical and bulk, and whatever an earlier version put there."""
+URGENT_FILE_NAME = "urgent.db"
+"""Beside it: urgent and prompt."""
+FILES = (URGENT_FILE_NAME, FILE_NAME)
+URGENT_LANES: tuple[Lane, ...] = ("urgent", "prompt")
 
 
 class Outbox:
-    """The messages of one station. `sender` is the station's id."""
+    """The messages of one station, `sender` its id; without `urgent` one file holds all lanes."""
 
-    def __init__(self, store: Store, clock: Clock, sender: str) -> None:
+    def __init__(self, store: Store, clock: Clock, sender: str, urgent: Store | None = None) -> None:
         self._store = store
+        self._urgent = urgent
+        if urgent is not None:
+            urgent.changed = store.changed  # who waits for a change waits for one of either
         self._clock = clock
         self._sender = sender
         self._not_before: dict[int, int] = {}
@@ -185,8 +75,8 @@ class Outbox:
         return self._store.changed
 
     async def epoch(self) -> bytes:
-        """8 random bytes made with this file."""
-        return await self._store.run(_epoch)
+        """8 random bytes made with outbox.db; urgent.db has its own."""
+        return await self._store.run(rows.epoch)
 
     async def append(self, message: Message, lane: Lane, ref: str) -> OutboxRow:
         """Save a message; when this returns it is durable (P1) and will be sent.
@@ -200,25 +90,17 @@ class Outbox:
         body = envelope.encode_body(message)
         if len(body) > envelope.MAX_BODY_BYTES:
             raise MessageTooLarge(len(body), envelope.MAX_BODY_BYTES)
+        store = self._urgent if self._urgent is not None and lane in URGENT_LANES else self._store
+        for other in self._stores:
+            if other is not store and (there := await self._known(other, ref)) is not None:
+                return there
         sha256 = hashlib.sha256(body).digest()
-        sealed = self._store.seal(body, sha256)
+        sealed = store.seal(body, sha256)
         clock = self._clock
         stamp = Stamp(clock.wall_ns(), clock.quality, clock.boot, clock.mono_ns())
-
-        def work(db: sqlite3.Connection) -> OutboxRow:
-            if (there := _find(db, ref)) is not None:
-                return there
-            seq = _last_seq(db) + 1
-            mid = envelope.message_id(self._sender, _epoch(db), seq)
-            db.execute(
-                "INSERT INTO message (seq, mid, ref, lane, type, state, size, sha256, wall_ns, quality, boot,"
-                " mono_ns) VALUES (?, ?, ?, ?, ?, 'waiting', ?, ?, ?, ?, ?, ?)",
-                (seq, mid, ref, LANES.index(lane), type_name, len(body), sha256, *astuple(stamp)),
-            )
-            db.execute("INSERT INTO body VALUES (?, ?)", (seq, sealed))
-            return OutboxRow(seq, mid, ref, lane, type_name, "saved", len(body), sha256, stamp)
-
-        return await self._store.run(work)
+        new = OutboxRow(0, b"", ref, lane, type_name, "saved", len(body), sha256, stamp)
+        row = await store.run(lambda db: rows.find(db, ref) or rows.append(db, self._sender, new, sealed))
+        return self._from(store, row)
 
     # --- for the sender ---
 
@@ -231,23 +113,22 @@ class Outbox:
     ) -> OutboxRow | None:
         """The most pressing row that is due: by lane, then the oldest; None if there is none.
 
-        `skip`: sequence numbers already on their way. The first time a row is handed out it is fixed,
+        `skip`: rows already on their way, by `seq`. The first time a row is handed out it is fixed,
         durably, that it is cut into slices of `part_bytes`.
         """
         now = self._clock.mono_ns()
         self._not_before = {seq: due for seq, due in self._not_before.items() if due > now}
         held_back = frozenset(skip) | self._not_before.keys()
-
-        def work(db: sqlite3.Connection) -> OutboxRow | None:
-            for lane in lanes:
-                after = 0
-                while (row := _one(db, SQL_DUE, LANES.index(lane), after)) is not None:
-                    if row.seq not in held_back:
-                        return row if row.part_bytes else _fix_parts(db, row, part_bytes)
-                    after = row.seq
-            return None
-
-        return await self._store.run(work)
+        best: OutboxRow | None = None
+        for store in self._stores:
+            row = await self._due(store, lanes, held_back)
+            # In the same lane outbox.db goes first: an earlier version put it there.
+            if row is not None and (best is None or LANES.index(row.lane) < LANES.index(best.lane)):
+                best = row
+        if best is None or best.part_bytes:
+            return best
+        store, fixed = self._where(best.seq), replace(best, seq=best.number)
+        return self._from(store, await store.run(lambda db: rows.fix_parts(db, fixed, part_bytes)))
 
     def next_due_s(self) -> float | None:
         """Seconds until a row the hub asked to send later is due; None if there is no such row."""
@@ -261,47 +142,46 @@ class Outbox:
         Empty if the row is not owed any more. A body that was changed on disk turns the row to rejected
         with the code "damaged", so that it cannot block its lane; empty as well.
         """
+        store = self._where(row.seq)
 
         def work(db: sqlite3.Connection) -> tuple[bytes, bytes] | None:
-            found = db.execute(SQL_BODY, (row.seq,)).fetchone()
-            return None if found is None else (_epoch(db), found[0])
+            found = db.execute(rows.SQL_BODY, (row.number,)).fetchone()
+            return None if found is None else (rows.epoch(db), found[0])
 
-        found = await self._store.run(work)
+        found = await store.run(work)
         if found is None:
             return []
         epoch, sealed = found
         try:
-            body = self._store.unseal(sealed, row.sha256)
+            body = store.unseal(sealed, row.sha256)
         except SealBroken:
-            await self._keep(row.seq, "rejected", "damaged")
+            await store.run(lambda db: rows.set_state(db, row.number, "rejected", "damaged"))
             return []
-        header = envelope.Header(row.type, self._sender, epoch, row.seq, row.stamp, row.sha256)
-        size, n = row.part_bytes or parts.PART_BYTES, row.part_count
-        return [
-            (k, envelope.encode(header, parts.cut(body, k, size), k, n))
-            for k in parts.missing(n, row.parts_held)
-        ]
+        return rows.frames(row, self._sender, epoch, body, row.parts_held)
 
     async def begun(self, most: int) -> list[OutboxRow]:
-        """Owed, and handed out for sending: the hub may have got it without our knowing. The oldest first."""
+        """Owed, and handed out for sending: the hub may have got it without our knowing.
 
-        def work(db: sqlite3.Connection) -> list[OutboxRow]:
-            return [_row(values) for values in db.execute(SQL_BEGUN.format(columns=COLUMNS), (most,))]
-
-        return await self._store.run(work)
+        What presses first, then the oldest.
+        """
+        found = [
+            self._from(store, row)
+            for store in reversed(self._stores)
+            for row in await store.run(lambda db: rows.begun(db, most))
+        ]
+        return found[:most]
 
     async def mark_sent(self, row: OutboxRow) -> None:
         """It was handed to the broker whole, once more. It stays owed."""
-        await self._store.run(
-            lambda db: db.execute("UPDATE message SET attempts = attempts + 1 WHERE seq = ?", (row.seq,))
-        )
+        sql = "UPDATE message SET attempts = attempts + 1 WHERE seq = ?"
+        await self._where(row.seq).run(lambda db: db.execute(sql, (row.number,)))
 
     async def apply_receipt(self, item: ReceiptItem) -> None:
         """What the hub says about one message; see `apply_receipts`."""
         await self.apply_receipts((item,))
 
     async def apply_receipts(self, items: Iterable[ReceiptItem]) -> list[OutboxRow]:
-        """What the hub says about several messages, in one transaction; the rows concerned, as they were.
+        """What the hub says about several messages, one transaction per file; the rows, as they were.
 
         A committed or duplicate row leaves if the hash agrees, else it is in conflict. Rejected rows and
         conflicts are kept. An id that is not owed (a repeated receipt) is passed over.
@@ -311,31 +191,40 @@ class Outbox:
         def work(db: sqlite3.Connection) -> list[tuple[ReceiptItem, OutboxRow]]:
             concerned = []
             for item in said:
-                row = _one(db, SQL_BY_MID, item.mid)
-                if row is not None and (row.state == "saved" or _is_late_yes(row, item)):
-                    _apply(db, row, item, received_ns)
+                row = rows.one(db, rows.SQL_BY_MID, item.mid)
+                if row is not None and (row.state == "saved" or rows.is_late_yes(row, item)):
+                    rows.apply(db, row, item, received_ns)
                     concerned.append((item, row))
             return concerned
 
-        concerned = await self._store.run(work)
-        for item, row in concerned:
-            if item.st == "retry":
-                self._not_before[row.seq] = self._clock.mono_ns() + int(max(0.0, item.after_s) * 1e9)
-        return [row for _, row in concerned]
+        applied: list[OutboxRow] = []
+        for store in self._stores:
+            for item, found in await store.run(work, spare=True):
+                row = self._from(store, found)
+                if item.st == "retry":
+                    self._not_before[row.seq] = self._clock.mono_ns() + int(max(0.0, item.after_s) * 1e9)
+                applied.append(row)
+        return applied
 
     # --- for the room, the page and the operator ---
 
     async def waiting(self) -> Waiting:
         """How much is owed, per lane."""
-        return await self._store.run(_waiting)
+        return rows.together([await store.run(rows.waiting) for store in self._stores])
 
-    async def extent(self) -> Extent:
-        """What the hub needs to find out what it has not got."""
-        return await self._store.run(_extent)
+    async def numbers(self) -> list[Numbers]:
+        """What the hub needs to find out what it has not got: of outbox.db, then of urgent.db."""
+        return [await store.run(rows.numbers) for store in self._stores]
 
     async def rows(self, most: int = 500) -> list[OutboxRow]:
         """All that has not been received, the most pressing first: what the queue sheet shows."""
-        return await self._store.run(lambda db: _rows(db, most))
+        found = [
+            self._from(store, row)
+            for store in self._stores
+            for row in await store.run(lambda db: rows.listed(db, most))
+        ]
+        found.sort(key=lambda row: LANES.index(row.lane))  # stable: each file's are in order already
+        return found if most < 0 else found[:most]
 
     async def state_of(self, ref: str) -> Fate | None:
         """What became of the message with this `ref`; None if none was ever appended."""
@@ -346,9 +235,12 @@ class Outbox:
         wanted = tuple(refs)
 
         def work(db: sqlite3.Connection) -> dict[str, Fate]:
-            return {ref: fate for ref in wanted if (fate := _fate(db, ref)) is not None}
+            return {ref: fate for ref in wanted if (fate := rows.fate(db, ref)) is not None}
 
-        return await self._store.run(work)
+        fates: dict[str, Fate] = {}
+        for store in self._stores:
+            fates |= await store.run(work)
+        return fates
 
     async def requeue(self, refs: Collection[str] | None = None) -> int:
         """Send rejected rows again, and what the hub asked to send later at once; how many were rejected.
@@ -356,168 +248,45 @@ class Outbox:
         `refs`: only these. A row in conflict stays: two disks claim one id, and a person must decide.
         """
         self._not_before.clear()
-
-        def work(db: sqlite3.Connection) -> int:
-            rejected = [r.ref for r in _rows(db, -1) if r.state == "rejected" and r.code != "damaged"]
-            again = [ref for ref in rejected if refs is None or ref in refs]
-            db.executemany(
-                "UPDATE message SET state = 'waiting', code = '', parts_held = '[]' WHERE ref = ?",
-                [(ref,) for ref in again],
-            )
-            return len(again)
-
-        again = await self._store.run(work)
+        again = sum([await store.run(lambda db: rows.requeue(db, refs)) for store in self._stores])
         self.changed.ring()
         return again
 
-    async def _keep(self, seq: int, state: Literal["rejected", "conflict"], code: str) -> None:
-        await self._store.run(lambda db: _set_state(db, seq, state, code))
+    async def thin(self, keep_days: int) -> int:
+        """Forget old facts of receipt (see `outbox_rows.thin`) and give free pages back; how many facts."""
+        now_ns, forgotten = self._clock.wall_ns(), 0
+        for store in self._stores:
+            forgotten += await store.run(lambda db: rows.thin(db, keep_days, now_ns), spare=True)
+            await store.give_back()
+        return forgotten
 
+    # --- two files, one row of numbers ---
 
-def describe(row: OutboxRow) -> dict[str, Any]:
-    """A row as the queue sheet and the command line show it; nothing about a patient."""
-    return {
-        "ref": row.ref,
-        "type": row.type,
-        "lane": row.lane,
-        "size": row.size,
-        "created_ns": row.stamp.wall_ns,
-        "attempts": row.attempts,
-        "state": row.state,
-        "last_error": row.code,
-    }
+    @property
+    def _stores(self) -> tuple[Store, ...]:
+        return (self._store,) if self._urgent is None else (self._store, self._urgent)
 
+    def _where(self, seq: int) -> Store:
+        return self._urgent if self._urgent is not None and seq < 0 else self._store
 
-def queue_ls(path: Path) -> list[dict[str, Any]]:
-    """`queue ls`: the rows of the outbox at `path`, read beside a running agent, without the key."""
-    with _read_only(path) as db:
-        return [describe(row) for row in _rows(db, -1)]
+    def _from(self, store: Store, row: OutboxRow) -> OutboxRow:
+        """A row as this process names it: both files count from 1."""
+        return replace(row, seq=-row.seq) if store is self._urgent else row
 
+    async def _known(self, store: Store, ref: str) -> OutboxRow | None:
+        """The row with this ref in the file the lane does not go to: an earlier version had one file.
 
-def queue_stat(path: Path) -> dict[str, Any]:
-    """`queue stat`: how much waits per lane, what is kept, what was received; without the key."""
-    with _read_only(path) as db:
-        waiting = _waiting(db)
-        received, last_ns = db.execute("SELECT count(*), max(received_ns) FROM received").fetchone()
-        return {
-            "epoch": _epoch(db).hex(),
-            "waiting": waiting.total,
-            "oldest_ns": waiting.oldest_ns,
-            "lanes": {
-                lane: {"waiting": row.count, "oldest_ns": row.oldest_ns}
-                for lane, row in waiting.lanes.items()
-            },
-            "rejected": waiting.rejected,
-            "received": received,
-            "last_received_ns": last_ns,
-            "bytes": db.execute("SELECT coalesce(sum(size), 0) FROM message").fetchone()[0],
-        }
+        That file may be damaged: an urgent ECG is saved all the same, and what is said twice the hub knows.
+        """
+        try:
+            found = await store.run(lambda db: rows.find(db, ref))
+        except StoreError as error:
+            logger.warning("%s was not asked for %s: %s", store.path.name, ref, error)
+            return None
+        return None if found is None else self._from(store, found)
 
-
-@contextmanager
-def _read_only(path: Path) -> Iterator[sqlite3.Connection]:
-    if not path.exists():
-        raise FileNotFoundError(path)
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as db:
-        yield db
-
-
-def _epoch(db: sqlite3.Connection) -> bytes:
-    epoch: bytes = db.execute("SELECT epoch FROM identity").fetchone()[0]
-    return epoch
-
-
-def _last_seq(db: sqlite3.Connection) -> int:
-    last: int = db.execute(SQL_LAST).fetchone()[0]
-    return last
-
-
-def _extent(db: sqlite3.Connection) -> Extent:
-    last = _last_seq(db)
-    first: int | None = db.execute(SQL_FIRST).fetchone()[0]
-    return Extent(_epoch(db), last + 1 if first is None else first, last)
-
-
-def _row(values: Sequence[Any]) -> OutboxRow:
-    seq, mid, ref, lane, type_name, state, size, sha256 = values[:8]
-    wall_ns, quality, boot, mono_ns, part_bytes, parts_held, attempts, code = values[8:]
-    stamp = Stamp(wall_ns, quality, boot, mono_ns)
-    held = frozenset(json.loads(parts_held))
-    return OutboxRow(
-        seq, mid, ref, LANES[lane], type_name, _STATE_NAMES[state], size, sha256, stamp, part_bytes, held,
-        attempts, code,
-    )  # fmt: skip
-
-
-def _one(db: sqlite3.Connection, sql: str, *arguments: Any) -> OutboxRow | None:
-    values = db.execute(sql.format(columns=COLUMNS), arguments).fetchone()
-    return None if values is None else _row(values)
-
-
-def _rows(db: sqlite3.Connection, most: int) -> list[OutboxRow]:
-    sql = f"SELECT {COLUMNS} FROM message ORDER BY lane, seq LIMIT ?"  # noqa: S608 - a constant
-    return [_row(values) for values in db.execute(sql, (most,))]
-
-
-def _find(db: sqlite3.Connection, ref: str) -> OutboxRow | None:
-    """The row with this ref, owed or received."""
-    if (row := _one(db, SQL_BY_REF, ref)) is not None:
-        return row
-    found = db.execute(SQL_RECEIVED, (ref,)).fetchone()
-    if found is None:
-        return None
-    seq, mid, lane, type_name, size, sha256, wall_ns, attempts, _ = found
-    stamp = Stamp(wall_ns)
-    return OutboxRow(
-        seq, mid, ref, LANES[lane], type_name, "received", size, sha256, stamp, attempts=attempts
-    )
-
-
-def _fate(db: sqlite3.Connection, ref: str) -> Fate | None:
-    row = _find(db, ref)
-    if row is None:
-        return None
-    received_ns = db.execute(SQL_RECEIVED, (ref,)).fetchone()[-1] if row.state == "received" else None
-    return Fate(row.state, row.stamp.wall_ns, received_ns, row.attempts, row.code)
-
-
-def _waiting(db: sqlite3.Connection) -> Waiting:
-    lanes = {LANES[lane]: LaneWaiting(count, wall_ns) for lane, count, _, wall_ns in db.execute(SQL_WAITING)}
-    return Waiting(lanes, db.execute(SQL_KEPT).fetchone()[0])
-
-
-def _fix_parts(db: sqlite3.Connection, row: OutboxRow, part_bytes: int) -> OutboxRow:
-    smallest = -(-row.size // envelope.MAX_PARTS)
-    size = max(part_bytes, smallest, parts.SMALLEST_PART_BYTES)
-    db.execute("UPDATE message SET part_bytes = ? WHERE seq = ?", (size, row.seq))
-    fixed = _one(db, SQL_BY_MID, row.mid)
-    assert fixed is not None
-    return fixed
-
-
-def _apply(db: sqlite3.Connection, row: OutboxRow, item: ReceiptItem, received_ns: int) -> None:
-    if item.h8 != row.sha256[:8] or item.st == "conflict":
-        _set_state(db, row.seq, "conflict", item.code or "hash")
-    elif item.st in ("committed", "duplicate"):
-        db.execute(
-            "INSERT INTO received SELECT ref, mid, seq, type, lane, size, sha256, wall_ns, ?, attempts"
-            " FROM message WHERE seq = ?",
-            (received_ns, row.seq),
-        )
-        db.execute("DELETE FROM message WHERE seq = ?", (row.seq,))  # its body goes with it
-    elif item.st == "reject":
-        _set_state(db, row.seq, "rejected", item.code or "rejected")
-    elif item.st == "parts":
-        held = sorted(k for k in set(item.have) if 0 <= k < row.part_count)
-        if len(held) == row.part_count:  # it has all and yet did not commit: from the start
-            held = []
-        db.execute("UPDATE message SET parts_held = ? WHERE seq = ?", (json.dumps(held), row.seq))
-
-
-def _is_late_yes(row: OutboxRow, item: ReceiptItem) -> bool:
-    """The hub has it after all: said of a copy sent before another copy was rejected."""
-    return row.state == "rejected" and item.st in ("committed", "duplicate")
-
-
-def _set_state(db: sqlite3.Connection, seq: int, state: str, code: str) -> None:
-    db.execute("UPDATE message SET state = ?, code = ? WHERE seq = ?", (state, code, seq))
+    async def _due(self, store: Store, lanes: Sequence[Lane], held_back: Collection[int]) -> OutboxRow | None:
+        sign = -1 if store is self._urgent else 1
+        held = {sign * seq for seq in held_back}
+        row = await store.run(lambda db: rows.due(db, lanes, held))
+        return None if row is None else self._from(store, row)

@@ -39,9 +39,18 @@ APPLICATION_ID = 0x4D54_4544  # "MTED": file(1) and fsck tools know whose file i
 BATCH_MOST = 64
 """Jobs in one commit: bounds how long the first of them waits."""
 
+SPARE_PAGES = 256
+"""Above the quota, for what makes room: a receipt notes a fact before the pages of its row are free."""
+GIVE_BACK_AT_OPEN_PAGES = 4096
+"""16 MiB: what was free when the file was closed goes back to the disk, and the start stays short."""
+_GIVE_BACK_PAGES = 256
+LOOK_S = 2.0
+"""How often an idle file is looked at for what another process did to it: the operator's requeue."""
+
 _SEAL_VERSION = b"\x01"
 _NONCE_BYTES = 12
-_SEAL_PROOF = b"maitong"
+SEAL_PROOF = b"maitong"
+"""Lies sealed in every file: whoever opens it has the right key."""
 _CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
@@ -67,10 +76,22 @@ class Bell:
         return self.rung
 
 
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """How large a file may become, and what it holds, in an operator's words."""
+
+    holds: str
+    megabytes: int
+
+    def pages(self, page_bytes: int) -> int:
+        return self.megabytes * 1024 * 1024 // page_bytes
+
+
 @dataclass(slots=True)
 class _Job:
     work: Callable[[sqlite3.Connection], Any]
     future: "asyncio.Future[Any]"
+    spare: bool
     result: Any = None
     error: BaseException | None = None
 
@@ -79,7 +100,12 @@ class Store:
     """An open file. Made by `Store.open`."""
 
     def __init__(
-        self, path: Path, connection: sqlite3.Connection, key: bytes, quarantined: Path | None
+        self,
+        path: Path,
+        connection: sqlite3.Connection,
+        key: bytes,
+        quarantined: Path | None,
+        quota: Quota | None = None,
     ) -> None:
         self.path = path
         self.changed = Bell()
@@ -87,6 +113,7 @@ class Store:
         self.quarantined = quarantined
         """Where the damaged predecessor was put at this start, if there was one."""
         self._connection = connection
+        self._quota = quota
         self._cipher = AESGCM(key)
         self._loop = asyncio.get_running_loop()
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
@@ -96,16 +123,19 @@ class Store:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def open(cls, path: Path, key: bytes, migrations: Sequence[str]) -> "AsyncIterator[Store]":
+    async def open(
+        cls, path: Path, key: bytes, migrations: Sequence[str], quota: Quota | None = None
+    ) -> "AsyncIterator[Store]":
         """Open or create the file at `path`, bring it to the newest of `migrations`, close it at the end.
 
         `migrations` are SQL scripts in order, only ever appended to; each is applied once, in its own
-        transaction. A damaged file is moved to `quarantine/` beside it and a new one is begun.
+        transaction. A damaged file is moved to `quarantine/` beside it and a new one is begun. A file that
+        has reached its `quota` refuses what would make it larger, and goes on deleting.
 
         Raises WrongKey, StoreTooNew, StoreFull or StoreError.
         """
         connection, quarantined = await asyncio.to_thread(_open, path, key, migrations)
-        store = cls(path, connection, key, quarantined)
+        store = cls(path, connection, key, quarantined, quota)
         try:
             yield store
         finally:
@@ -118,18 +148,32 @@ class Store:
         """How many damaged predecessors of this file lie in `quarantine/`."""
         return len(_quarantined(self.path))
 
-    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def run(self, work: Callable[[sqlite3.Connection], T], *, spare: bool = False) -> T:
         """Run `work(connection)` in the writer thread, inside a transaction; return after its commit.
 
         What `work` raises is raised here, and nothing of that job is kept; a full disk or a damaged file
-        comes as StoreFull or StoreCorrupt. If the awaiting task is cancelled the work may still be done.
+        comes as StoreFull or StoreCorrupt. If the awaiting task is cancelled the work may still be done. It
+        may be done twice, the first time undone: when a neighbour in the same commit found no room.
+        `spare`: it makes room, and may go a little beyond the quota for it.
         """
         if self._closed:
             raise StoreClosed(self.path)
         future: asyncio.Future[Any] = self._loop.create_future()
-        self._jobs.put(_Job(work, future))
+        self._jobs.put(_Job(work, future, spare))
         result: T = await future
         return result
+
+    async def give_back(self) -> None:
+        """Give all free pages back to the disk, some in each commit, so that nobody waits long."""
+
+        def work(db: sqlite3.Connection) -> int:
+            for _ in range(_GIVE_BACK_PAGES):
+                db.execute("PRAGMA incremental_vacuum")  # one page each: Python steps it once
+            left: int = db.execute("PRAGMA freelist_count").fetchone()[0]
+            return left
+
+        while await self.run(work, spare=True):
+            pass
 
     def seal(self, plain: bytes, about: bytes = b"") -> bytes:
         """AES-256-GCM: version byte, nonce, cipher text. `about` is bound to it and needed to open it."""
@@ -139,14 +183,25 @@ class Store:
     def unseal(self, sealed: bytes, about: bytes = b"") -> bytes:
         """What was sealed. Raises SealBroken if it was changed, or sealed about something else."""
         try:
-            return _unseal(self._cipher, sealed, about)
+            return unseal(self._cipher, sealed, about)
         except InvalidTag:
             raise SealBroken(self.path) from None
 
     # --- the writer thread ---
 
     def _write(self) -> None:
-        while (job := self._jobs.get()) is not None:
+        self._set_limit()
+        seen = self._version()
+        while True:
+            try:
+                job = self._jobs.get(timeout=LOOK_S)
+            except queue.Empty:
+                seen, before = self._version(), seen
+                if seen != before:
+                    self._tell(self.changed.ring)
+                continue
+            if job is None:
+                break
             batch, last = [job], False
             while len(batch) < BATCH_MOST:
                 try:
@@ -166,9 +221,19 @@ class Store:
     def _commit(self, batch: list[_Job]) -> None:
         batch = [job for job in batch if not job.future.cancelled()]
         before = self._connection.total_changes
+        if self._transact(batch) == sqlite3.SQLITE_FULL and len(batch) > 1:
+            # SQLite undoes everything for the one that found no room: its neighbours may still fit.
+            for job in batch:
+                self._transact([job])
+        changed = self._connection.total_changes != before
+        self._tell(self._answer, batch, changed)
+
+    def _transact(self, batch: list[_Job]) -> int | None:
+        """Do the jobs in one transaction; SQLite's primary error code if all of it was lost."""
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             for job in batch:
+                job.error = None
                 self._do(job)
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
@@ -176,13 +241,34 @@ class Store:
                 self._connection.execute("ROLLBACK")
             for job in batch:
                 job.error = self._named(error)
-        changed = self._connection.total_changes != before
+            return _primary_code(error)
+        return None
+
+    def _tell(self, what: Callable[..., None], *arguments: Any) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has gone: nobody waits any more
-            self._loop.call_soon_threadsafe(self._answer, batch, changed)
+            self._loop.call_soon_threadsafe(what, *arguments)
+
+    def _version(self) -> int:
+        """Changes when another connection has committed (SQLite's data_version)."""
+        try:
+            version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
+        except sqlite3.Error:
+            return 0  # whoever works with the file next is told why
+        return version
+
+    def _set_limit(self, spare_pages: int = 0) -> None:
+        """Let the file grow to its quota; one that is larger by now may stay, and not grow."""
+        if self._quota is None:
+            return
+        page_bytes: int = self._connection.execute("PRAGMA page_size").fetchone()[0]
+        most = self._quota.pages(page_bytes) + spare_pages
+        self._connection.execute(f"PRAGMA max_page_count = {most}").fetchall()
 
     def _do(self, job: _Job) -> None:
         """One job in its savepoint. Raises sqlite3.Error if the whole transaction is lost with it."""
         self._connection.execute("SAVEPOINT job")
+        if job.spare:
+            self._set_limit(SPARE_PAGES)
         try:
             job.result = job.work(self._connection)
         except BaseException as error:  # carried to the task that waits for it
@@ -190,6 +276,9 @@ class Store:
             if isinstance(error, sqlite3.Error) and not self._connection.in_transaction:
                 raise
             self._connection.execute("ROLLBACK TO job")
+        finally:
+            if job.spare:
+                self._set_limit()
         self._connection.execute("RELEASE job")
 
     def _answer(self, batch: list[_Job], changed: bool) -> None:
@@ -207,6 +296,8 @@ class Store:
         if not isinstance(error, sqlite3.Error):
             return error
         named = _named(self.path, error)
+        if isinstance(named, StoreFull) and self._quota is not None:
+            return StoreFull(self.path, self._quota.holds, self._quota.megabytes)
         if isinstance(named, StoreCorrupt):
             _suspect(self.path).touch()  # the next start looks at every page
         return named
@@ -259,7 +350,8 @@ def _prepare(connection: sqlite3.Connection, path: Path, *, unclean: bool) -> No
         if found != "ok":
             raise StoreCorrupt(path, "quick_check")
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    connection.execute("PRAGMA incremental_vacuum").fetchall()  # each row fetched gives one page back
+    # A script, since a plain execute() steps once and so gives one page back.
+    connection.executescript(f"PRAGMA incremental_vacuum({GIVE_BACK_AT_OPEN_PAGES})")
 
 
 def _migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[str]) -> None:
@@ -276,16 +368,17 @@ def _prove_key(connection: sqlite3.Connection, path: Path, key: bytes) -> None:
     row = connection.execute("SELECT sealed FROM seal_proof").fetchone()
     if row is None:
         nonce = secrets.token_bytes(_NONCE_BYTES)
-        proof = _SEAL_VERSION + nonce + cipher.encrypt(nonce, _SEAL_PROOF, b"")
+        proof = _SEAL_VERSION + nonce + cipher.encrypt(nonce, SEAL_PROOF, b"")
         connection.execute("INSERT INTO seal_proof VALUES (?)", (proof,))
         return
     try:
-        _unseal(cipher, row[0], b"")
+        unseal(cipher, row[0], b"")
     except InvalidTag:
         raise WrongKey(path) from None
 
 
-def _unseal(cipher: AESGCM, sealed: bytes, about: bytes) -> bytes:
+def unseal(cipher: AESGCM, sealed: bytes, about: bytes) -> bytes:
+    """What `Store.seal` sealed. Raises cryptography's InvalidTag."""
     if sealed[:1] != _SEAL_VERSION or len(sealed) < 1 + _NONCE_BYTES + 16:
         raise InvalidTag
     return cipher.decrypt(sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :], about)
@@ -295,13 +388,17 @@ def _named(path: Path, error: sqlite3.Error) -> BaseException:
     """The error of the tree that an SQLite error is; a broken constraint is the caller's own business."""
     if isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError):
         return error
-    code = getattr(error, "sqlite_errorcode", None)
-    primary = code & 0xFF if isinstance(code, int) else None
+    primary = _primary_code(error)
     if primary in _CORRUPT:
         return StoreCorrupt(path, str(error))
     if primary == sqlite3.SQLITE_FULL:
         return StoreFull(path)
     return StoreError(path, str(error))
+
+
+def _primary_code(error: sqlite3.Error) -> int | None:
+    code = getattr(error, "sqlite_errorcode", None)
+    return code & 0xFF if isinstance(code, int) else None
 
 
 def _suspect(path: Path) -> Path:

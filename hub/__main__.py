@@ -3,6 +3,7 @@
 python -m hub all --config hub.toml          every role in one process
 python -m hub serve|ingest|interfaces|timers --config hub.toml
 python -m hub migrate|import-inventory FILE|create-admin|create-user|verify-audit --config hub.toml
+python -m hub import-bundle FILE --key hub_bundle.key --config hub.toml    what a station exported
 python -m hub openapi                        the API's schema as JSON
 """
 
@@ -16,6 +17,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -28,11 +30,13 @@ from hub.clock import Clock
 from hub.config import Settings, load
 from hub.domain.role import BEAT_EVERY_S
 from hub.errors import HubError, Unavailable
-from hub.ingest import consumer
+from hub.ingest import bundles, consumer
 from hub.interfaces import worker
 from hub.notices import Notices
 from hub.security import ROLES
 from hub.services import audit, recordings, roles, stations, users
+from protocols import bundle
+from protocols.errors import BundleError
 
 _logger = logging.getLogger("hub")
 PASSWORD_VARIABLE = "MAITONG_PASSWORD"  # noqa: S105 - the variable's name
@@ -176,6 +180,18 @@ def _import_inventory(settings: Settings, options: argparse.Namespace) -> int:
     return 0
 
 
+def _import_bundle(settings: Settings, options: argparse.Namespace) -> int:
+    engine, key = db.open_engine(settings.database_url), bundle.private_key(options.key.read_bytes())
+    done = bundles.Imported()
+    try:
+        with options.file.open("rb") as file:
+            pieces = iter(partial(file.read, bundle.CHUNK_BYTES), b"")
+            bundles.take_bundle(engine, bundle.read(pieces, key), done, clock=Clock())
+    finally:
+        print(done)
+    return 0
+
+
 def _create_user(settings: Settings, options: argparse.Namespace) -> int:
     engine = db.open_engine(settings.database_url)
     with db.transaction(engine) as session:
@@ -252,6 +268,9 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "import-inventory", "organisations and stations, as provisioning writes them", _import_inventory
     ).add_argument("file", type=Path)
+    bundle_command = add("import-bundle", "take what a station exported to a file", _import_bundle)
+    bundle_command.add_argument("file", type=Path)
+    bundle_command.add_argument("--key", type=Path, required=True, help="hub_bundle.key of the county")
     add("verify-audit", "walk the audit chain", _verify_audit)
     add("openapi", "print the API's schema", _openapi)
     for name, about in (("create-user", "a new account"), ("create-admin", "a new system administrator")):
@@ -277,7 +296,7 @@ def main(arguments: list[str] | None = None) -> int:
         settings = load(options.config) if options.config else Settings()
         log.configure(settings.log_level)
         return int(options.do(settings, options))
-    except (HubError, OSError) as error:
+    except (HubError, BundleError, OSError) as error:
         print(f"hub: {error}", file=sys.stderr)
         return 2
     except SQLAlchemyError as error:

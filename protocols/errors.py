@@ -5,7 +5,8 @@ MessageError                 .code, a word for receipts, quarantine rows and scr
 ├── HashMismatch             the envelope is sound, the body is not what was hashed
 ├── UnknownType              a type this version does not know: quarantine it, never drop it
 ├── BodyError                the body does not fit the type it claims
-└── TopicError               an address that is not in the table of topics
+├── TopicError               an address that is not in the table of topics
+└── BundleError              a file of messages is no bundle, for another key, changed or cut off
 """
 
 
@@ -37,3 +38,7 @@ class BodyError(MessageError):
 
 class TopicError(MessageError):
     code = "bad_topic"
+
+
+class BundleError(MessageError):
+    code = "bad_bundle"

@@ -228,10 +228,20 @@ class Owed(Message):
     """First 8 bytes of the body's SHA-256."""
 
 
+class Numbers(Message):
+    """Which sequence numbers a store of the station has given out."""
+
+    epoch: bytes
+    first_seq: Count
+    """Of the first message still waiting; one past `last_seq` when none waits."""
+    last_seq: Count
+    """Of the last message ever put into it."""
+
+
 class StationHello(Message):
     """On every connect: which store this is and what is waiting in it."""
 
-    LATER = frozenset({"first_seq", "last_seq", "owed"})
+    LATER = frozenset({"first_seq", "last_seq", "owed", "urgent"})
 
     epoch: bytes
     boot: str
@@ -245,12 +255,14 @@ class StationHello(Message):
     """Sequence of the last message ever put into this store: what the hub may expect to have one day."""
     owed: tuple[Owed, ...] = Field(default=(), max_length=OWED_MOST)
     """What it was sending when it was last connected, the oldest first: how much of it has arrived?"""
+    urgent: Numbers | None = None
+    """Of the store that what presses lies in, where it has one of its own."""
 
 
 class StationStatus(Message):
     """Retained; with online=False it is the station's last will."""
 
-    LATER = frozenset({"epoch", "first_seq", "last_seq"})
+    LATER = frozenset({"epoch", "first_seq", "last_seq", "urgent"})
 
     online: bool
     at_ns: Count | None = None
@@ -264,6 +276,8 @@ class StationStatus(Message):
     first_seq: Count | None = None
     """As in StationHello."""
     last_seq: Count | None = None
+    urgent: Numbers | None = None
+    """As in StationHello."""
 
 
 class ReportShow(Message):

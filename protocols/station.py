@@ -61,6 +61,14 @@ class StationSettings(_Settings):
     data_dir: str = "data"
     storage_key_file: str
     """32 random bytes: what the outbox is encrypted with."""
+    bundle_key_file: str = ""
+    """The county's public key for `queue export`. Empty: this station cannot export."""
+    urgent_quota_mb: int = Field(default=256, ge=8)
+    """Room for what is owed in the lanes urgent and prompt."""
+    bulk_quota_mb: int = Field(default=2048, ge=8)
+    """Room for the lanes clinical and bulk. Both together must be less than the disk has free."""
+    keep_received_days: int = Field(default=365, ge=90)
+    """How long the station remembers that a message was received; the message itself leaves at once."""
     page_host: str = "127.0.0.1"
     page_port: int = Field(default=8101, ge=0, le=65535)
     session_minutes: int = Field(default=15, ge=1, le=720)

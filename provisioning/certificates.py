@@ -12,8 +12,11 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from protocols import bundle
+from protocols.errors import BundleError
 from provisioning.errors import CertificateError
 
 CA_YEARS = 20
@@ -73,6 +76,28 @@ def make_leaf(
             x509.SubjectAlternativeName([_general_name(host) for host in hosts]), critical=False
         )
     _write_certificate(folder / f"{stem}.crt", builder.sign(ca_key, hashes.SHA256()))
+
+
+def make_bundle_key(folder: Path) -> None:
+    """Make hub_bundle.key and hub_bundle.pub (X25519, PEM): what stations encrypt bundles to.
+
+    An existing key is kept: a bundle may be on its way. Its public half is written anew.
+    """
+    file = folder / "hub_bundle.key"
+    if not file.exists():
+        write_secret(
+            file,
+            X25519PrivateKey.generate().private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            ),
+        )
+    try:
+        public = bundle.private_key(file.read_bytes()).public_key()
+    except BundleError as error:
+        raise CertificateError(f"{file}: {error}") from None
+    (folder / "hub_bundle.pub").write_bytes(
+        public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    )
 
 
 def check_leaf(ca_folder: Path, certificate_file: Path, now: datetime) -> str:

@@ -5,8 +5,8 @@ Every step keeps what is already there, so a cut in the middle is mended by runn
     <county>/inventory.json
     <county>/ca/         ca.key ca.crt           stays at the desk
     <county>/broker/     broker.key broker.crt   beside it: configuration, rights, store
-    <county>/hub/        hub.key hub.crt ca.crt
-    <county>/stations/<id>/  settings.toml station.key station.crt ca.crt storage.key
+    <county>/hub/        hub.key hub.crt ca.crt hub_bundle.key hub_bundle.pub
+    <county>/stations/<id>/  settings.toml station.key station.crt ca.crt storage.key hub_bundle.pub
 """
 
 import secrets
@@ -27,6 +27,7 @@ def make_county(folder: Path, county: str, now: datetime, *, broker_hosts: tuple
     certificates.make_ca(ca, county, now)
     certificates.make_leaf(ca, folder / "broker", "broker", "broker", now, hosts=broker_hosts)
     certificates.make_leaf(ca, folder / "hub", "hub", HUB, now)
+    certificates.make_bundle_key(folder / "hub")
     for place in ("broker", "hub"):
         shutil.copyfile(ca / "ca.crt", folder / place / "ca.crt")
     if not (folder / inventory.FILE_NAME).exists():
@@ -59,6 +60,8 @@ def make_station(
     place = folder / "stations" / station.id
     certificates.make_leaf(folder / "ca", place, "station", station.id, now)
     shutil.copyfile(folder / "ca" / "ca.crt", place / "ca.crt")
+    certificates.make_bundle_key(folder / "hub")  # of a county made before there were bundles, too
+    shutil.copyfile(folder / "hub" / "hub_bundle.pub", place / "hub_bundle.pub")
     if not (place / "storage.key").exists():
         certificates.write_secret(place / "storage.key", secrets.token_bytes(32))
     travel = next(o.travel_minutes for o in county.organisations if o.code == station.organisation)
@@ -68,6 +71,7 @@ def make_station(
         organisation=station.organisation,
         travel_minutes=travel,
         storage_key_file="storage.key",
+        bundle_key_file="hub_bundle.pub",
         page_port=page_port,
         duty_phone=duty_phone,
         broker=BrokerSettings(

@@ -33,6 +33,7 @@ TEST_PROGRAMS = {
     "mosquitto": "mosquitto",
     "initdb": "postgresql",
     "pdftotext": "poppler-utils",
+    "strace": "strace",
     "/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc": "fonts-noto-cjk",
 }
 

@@ -189,18 +189,20 @@ class Uplink:
                 self._set_online(False)
 
     async def _say_hello(self) -> None:
-        waiting, extent = await self._outbox.waiting(), await self._outbox.extent()
+        waiting = await self._outbox.waiting()
+        bulk, *urgent = await self._outbox.numbers()
         begun = await self._outbox.begun(OWED_MOST)
         status = await self._status()
         hello = StationHello(
-            epoch=extent.epoch,
+            epoch=bulk.epoch,
             boot=self._clock.boot,
             version=status.version,
             waiting={lane: row.count for lane, row in waiting.lanes.items()},
             oldest_ns=waiting.oldest_ns,
-            first_seq=extent.first_seq,
-            last_seq=extent.last_seq,
+            first_seq=bulk.first_seq,
+            last_seq=bulk.last_seq,
             owed=tuple(Owed(mid=row.mid, h8=row.sha256[:8]) for row in begun),
+            urgent=urgent[0] if urgent else None,
         )
         self._hello_ns = self._clock.mono_ns()
         await self._publish_loose("hello", hello)

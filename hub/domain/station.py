@@ -48,6 +48,10 @@ class Station(SQLModel, table=True):
     """Number of the first message it owed when it spoke last; None: it does not say."""
     last_seq: int | None = Field(default=None, sa_type=BigInteger)
     """Number of the last message it had saved by then."""
+    urgent_epoch: bytes | None = Field(default=None, sa_column=bytes_column(nullable=True))
+    """The same three of the store for what presses, where it has one of its own."""
+    urgent_first_seq: int | None = Field(default=None, sa_type=BigInteger)
+    urgent_last_seq: int | None = Field(default=None, sa_type=BigInteger)
     owed_since_ns: int | None = Field(default=None, sa_type=BigInteger)
     """When the oldest it owed was saved, by our clock: its own may be wrong, the age it gives is not."""
     said_ns: int | None = Field(default=None, sa_type=BigInteger)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from sqlalchemy import and_, func
+from sqlalchemy import and_, func, or_
 from sqlmodel import Session, col, select
 
 from hub.domain.message import ReceivedMessage
@@ -154,6 +154,11 @@ def _note_extent(
 ) -> None:
     """Which numbers its store has given out. Workers may take two words of it in the wrong order: numbers
     only grow, so the one with the smaller is the older and changes nothing."""
+    if (urgent := said.urgent) is not None and (
+        station.urgent_epoch != urgent.epoch or urgent.last_seq >= (station.urgent_last_seq or 0)
+    ):
+        station.urgent_epoch = urgent.epoch
+        station.urgent_first_seq, station.urgent_last_seq = urgent.first_seq, urgent.last_seq
     if said.last_seq is None or (station.epoch == epoch and said.last_seq < (station.last_seq or 0)):
         return
     station.epoch, station.first_seq, station.last_seq = epoch, said.first_seq, said.last_seq
@@ -203,8 +208,16 @@ def _held(session: Session) -> dict[str, int]:
     """Station → how many of the numbers between its first owed and its last one are here; 0 is left out."""
     in_between = and_(
         col(ReceivedMessage.station_id) == col(Station.id),
-        col(ReceivedMessage.epoch) == col(Station.epoch),
-        col(ReceivedMessage.seq).between(col(Station.first_seq), col(Station.last_seq)),
+        or_(
+            and_(
+                col(ReceivedMessage.epoch) == col(Station.epoch),
+                col(ReceivedMessage.seq).between(col(Station.first_seq), col(Station.last_seq)),
+            ),
+            and_(
+                col(ReceivedMessage.epoch) == col(Station.urgent_epoch),
+                col(ReceivedMessage.seq).between(col(Station.urgent_first_seq), col(Station.urgent_last_seq)),
+            ),
+        ),
     )
     counted = (
         select(col(Station.id), func.count()).join(ReceivedMessage, in_between).group_by(col(Station.id))
@@ -215,4 +228,7 @@ def _held(session: Session) -> dict[str, int]:
 def _missing(station: Station, held: int) -> int | None:
     if station.last_seq is None or station.first_seq is None:
         return None
-    return max(0, station.last_seq - station.first_seq + 1 - held)
+    owed = station.last_seq - station.first_seq + 1
+    if station.urgent_last_seq is not None and station.urgent_first_seq is not None:
+        owed += station.urgent_last_seq - station.urgent_first_seq + 1
+    return max(0, owed - held)

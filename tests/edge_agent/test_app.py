@@ -20,7 +20,8 @@ from ecg import record
 from edge_agent import app
 from edge_agent.app import keep_alive
 from edge_agent.errors import DriverError, StoreCorrupt
-from edge_agent.outbox import Outbox, queue_ls
+from edge_agent.outbox import FILES, Outbox
+from edge_agent.queue_commands import ls
 from edge_agent.store import Store
 from fakes import FakeClock
 from protocols import envelope, live
@@ -31,11 +32,14 @@ async def owed(agent: Agent) -> list[RecordingClosed]:
     """The recordings in the outbox of an agent that has ended."""
     from agent import KEY
 
-    from edge_agent.outbox import MIGRATIONS
+    from edge_agent.outbox import FILE_NAME, MIGRATIONS, URGENT_FILE_NAME
 
     found = []
-    async with Store.open(agent.data / "outbox.db", KEY, MIGRATIONS) as store:
-        outbox = Outbox(store, FakeClock(), "MT-0001")
+    async with (
+        Store.open(agent.data / FILE_NAME, KEY, MIGRATIONS) as bulk,
+        Store.open(agent.data / URGENT_FILE_NAME, KEY, MIGRATIONS) as urgent,
+    ):
+        outbox = Outbox(bulk, FakeClock(), "MT-0001", urgent)
         for row in await outbox.rows():
             body = b"".join(envelope.decode(frame).body for _, frame in await outbox.frames(row))
             message = envelope.decode_body(row.type, body)
@@ -268,7 +272,7 @@ def test_commands_and_starts_that_cannot_be(tmp_path: Path) -> None:
         assert "cannot listen on" in refused.stderr
         assert "Traceback" not in refused.stderr
         assert run("queue", "stat", "--settings", settings).returncode == 0
-        assert queue_ls(agent.data / "outbox.db") == []
+        assert ls(agent.data / name for name in FILES) == []
     assert agent.process is not None
     assert agent.process.returncode == 0
     assert "Traceback" not in agent.log

@@ -40,9 +40,15 @@ def test_file_names_are_relative_to_the_settings(file, tmp_path):
     assert settings.station_name == "河西村卫生室"
     assert settings.data_dir == str(tmp_path / "data")
     assert settings.storage_key_file == str(tmp_path / "secret" / "storage.key")
+    assert settings.bundle_key_file == ""
     assert settings.broker.ca_file == str(tmp_path / "ca.crt")
     assert settings.broker.cert_file == "/etc/maitong/station.crt"
     assert [box.address for box in settings.boxes] == [f"pty:{tmp_path}/box", "tcp:127.0.0.1:7001"]
+
+
+def test_the_countys_key_for_bundles_is_found_beside_the_settings(file, tmp_path):
+    file.write_text('bundle_key_file = "hub_bundle.pub"\n' + GOOD, encoding="utf-8")
+    assert config.load(file).bundle_key_file == str(tmp_path / "hub_bundle.pub")
 
 
 @pytest.mark.parametrize(

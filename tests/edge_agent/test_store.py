@@ -13,7 +13,7 @@ from edge_agent.errors import (
     StoreTooNew,
     WrongKey,
 )
-from edge_agent.store import BATCH_MOST, Bell, Store
+from edge_agent.store import BATCH_MOST, LOOK_S, Bell, Quota, Store
 
 KEY = bytes(range(32))
 ONE = "CREATE TABLE thing (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE)"
@@ -86,6 +86,51 @@ async def test_a_full_disk_is_told_and_what_is_there_can_be_deleted(store):
     await store.run(lambda db: db.execute("DELETE FROM thing"))
     await store.run(put("room again"))
     assert await store.run(texts) == ["room again"]
+
+
+async def test_what_finds_no_room_takes_nobody_with_it(store):
+    await store.run(put("a"))
+    await store.run(lambda db: db.execute("PRAGMA max_page_count = 30").fetchall())
+    texts_there = ["b" * 3000, "c" * 200_000, "d" * 3000, "e" * 200_000, "f"]
+    answers = await asyncio.gather(*(store.run(put(text)) for text in texts_there), return_exceptions=True)
+    assert [isinstance(answer, StoreFull) for answer in answers] == [False, True, False, True, False]
+    assert [text[0] for text in await store.run(texts)] == ["a", "b", "d", "f"]
+
+
+async def test_a_file_at_its_quota_says_what_it_holds_and_spares_room_for_what_makes_room(tmp_path):
+    async with Store.open(tmp_path / "thing.db", KEY, [ONE], Quota("urgent", 1)) as store:
+        with pytest.raises(StoreFull, match="no room left for urgent messages"):
+            await store.run(put("x" * 600_000))
+        await store.run(put("y" * 400_000))
+        with pytest.raises(StoreFull):
+            await store.run(put("z" * 150_000))
+        await store.run(put("z" * 150_000), spare=True)
+        with pytest.raises(StoreFull):  # the spare pages are for that job alone
+            await store.run(put("w" * 100_000))
+        await store.run(lambda db: db.execute("DELETE FROM thing"))
+        await store.give_back()
+    assert (tmp_path / "thing.db").stat().st_size < 100_000
+
+
+async def test_what_another_process_writes_rings_the_bell(store):
+    seen = store.changed.rung
+    with sqlite3.connect(store.path) as other:
+        other.execute("INSERT INTO thing (text) VALUES ('from outside')")
+    other.close()
+    assert await store.changed.wait(seen, 3 * LOOK_S) == seen + 1
+    await asyncio.sleep(1.5 * LOOK_S)
+    assert store.changed.rung == seen + 1
+
+
+async def test_free_pages_are_given_back_at_the_next_start(tmp_path):
+    path = tmp_path / "thing.db"
+    async with Store.open(path, KEY, [ONE]) as store:
+        await store.run(put("x" * 500_000))
+        await store.run(lambda db: db.execute("DELETE FROM thing"))
+    assert path.stat().st_size > 900_000
+    async with Store.open(path, KEY, [ONE]) as store:
+        pass
+    assert path.stat().st_size < 100_000
 
 
 async def test_closed(tmp_path):

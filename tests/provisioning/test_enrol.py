@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from protocols import bundle
 from protocols.station import BoxSettings, StationSettings, check_secret
 from provisioning import enrol, inventory
 from provisioning.errors import ProvisioningError
@@ -49,11 +50,40 @@ def test_a_station_gets_settings_that_load_and_no_secret_in_clear(county):
 
 def test_a_second_run_keeps_the_stations_keys(county):
     place = make(county, "MT-0001").parent
-    keys = [(place / name).read_bytes() for name in ("station.key", "station.crt", "storage.key")]
+    names = ("station.key", "station.crt", "storage.key", "hub_bundle.pub")
+    keys = [(place / name).read_bytes() for name in names]
 
     make(county, "MT-0001", duty_phone="0000-0000")
 
-    assert [(place / name).read_bytes() for name in ("station.key", "station.crt", "storage.key")] == keys
+    assert [(place / name).read_bytes() for name in names] == keys
+
+
+def test_what_a_station_exports_opens_with_the_hubs_key_alone(county):
+    place = make(county, "MT-0001").parent
+    settings = StationSettings.model_validate(tomllib.loads((place / "settings.toml").read_text()))
+    to = bundle.public_key((place / settings.bundle_key_file).read_bytes())
+    secret = county / "hub" / "hub_bundle.key"
+
+    whole = b"".join(bundle.write([bundle.Entry("prompt", b"x")], to))
+
+    assert list(bundle.read([whole], bundle.private_key(secret.read_bytes()))) == [("prompt", b"x")]
+    assert secret.stat().st_mode & 0o077 == 0
+    assert "PRIVATE" not in (place / "hub_bundle.pub").read_text()
+
+
+def test_a_county_made_before_there_were_bundles_gets_its_key_with_the_next_station(county):
+    for name in ("hub_bundle.key", "hub_bundle.pub"):
+        (county / "hub" / name).unlink()
+
+    first, second = make(county, "MT-0001").parent, make(county, "MT-0002").parent
+
+    assert (first / "hub_bundle.pub").read_bytes() == (second / "hub_bundle.pub").read_bytes()
+
+
+def test_a_bundle_key_that_is_none_is_told(county):
+    (county / "hub" / "hub_bundle.key").write_text("no key")
+    with pytest.raises(ProvisioningError, match="no private key"):
+        make(county, "MT-0001")
 
 
 def test_verify_names_everybody(county):

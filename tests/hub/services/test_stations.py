@@ -17,7 +17,7 @@ from hub.domain.station import STALE_AFTER_S
 from hub.errors import InventoryError
 from hub.services import messages, stations
 from protocols.envelope import Header, Stamp
-from protocols.messages import BoxState, StationHello, StationStatus
+from protocols.messages import BoxState, Numbers, StationHello, StationStatus
 
 
 def _status(engine: Engine, message: StationStatus, now_ns: int = NOW_NS) -> bool:
@@ -134,6 +134,20 @@ def test_the_age_of_the_oldest_is_the_stations_and_its_date_is_ours(county: Engi
     assert _missing(county) == (3, NOW_NS - 90 * SECOND_NS)
     _hello(county, first_seq=1, last_seq=3, oldest_ns=in_1970 + SECOND_NS, station_ns=in_1970)
     assert _missing(county) == (3, NOW_NS), "set back since: no age below none"
+
+
+def test_what_presses_is_counted_by_its_own_numbers(county: Engine) -> None:
+    urgent = Numbers(epoch=b"pressing", first_seq=2, last_seq=4)
+    _hello(county, first_seq=8, last_seq=9, urgent=urgent)
+    _take(county, 2, 3, 8)  # the same numbers of the other store are no help
+    assert _missing(county)[0] == 1 + 3
+    _take(county, 2, 4, epoch=b"pressing")
+    assert _missing(county)[0] == 1 + 1
+    later = Numbers(epoch=b"pressing", first_seq=3, last_seq=6)
+    assert _status(county, StationStatus(online=True, epoch=EPOCH, first_seq=9, last_seq=9, urgent=later))
+    assert _missing(county)[0] == 1 + 3
+    _hello(county, first_seq=9, last_seq=9, urgent=urgent)  # an older word, taken late
+    assert _missing(county)[0] == 1 + 3
 
 
 def test_an_older_word_of_the_same_store_changes_nothing_and_a_new_store_begins_anew(county: Engine) -> None:
