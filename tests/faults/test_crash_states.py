@@ -5,6 +5,7 @@ some hundreds, the campaign at ten thousand. Run as a program, this file is the 
 """
 
 import asyncio
+import hashlib
 import os
 import random
 import shutil
@@ -155,8 +156,13 @@ def test_the_recording_is_of_a_run_that_promised_something(events):
 
 @pytest.mark.timeout(3600)
 async def test_every_state_a_power_cut_may_leave_opens_with_all_that_was_promised(events, how_many, tmp_path):
-    slowest_s = 0.0
+    slowest_s, different = 0.0, set()
     for number, (moment, files) in enumerate(cuts(events, how_many, seed=17)):
+        different.add(
+            hashlib.sha256(
+                b"".join(name.encode() + b"\0" + data for name, data in sorted(files.items()))
+            ).digest()
+        )
         folder = tmp_path / "data"
         folder.mkdir()
         for path, content in files.items():
@@ -168,7 +174,9 @@ async def test_every_state_a_power_cut_may_leave_opens_with_all_that_was_promise
             raise AssertionError(f"state {number}, cut after event {moment} of {len(events)}") from error
         shutil.rmtree(folder)
     assert slowest_s < OPENS_WITHIN_S
-    print(f"{how_many} states of {len(events)} events, slowest start {slowest_s:.3f} s")
+    assert len(different) > how_many / 2
+    told = f"{how_many} states, {len(different)} different, of {len(events)} events"
+    print(f"{told}; slowest start {slowest_s:.3f} s")
 
 
 if __name__ == "__main__":
