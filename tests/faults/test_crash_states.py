@@ -1,7 +1,7 @@
 """A power cut at any moment, whatever the disk had written by then: nothing that was promised is gone.
 
 The states are made from the system calls of a real run of an outbox (see `crashes`). The short form looks at
-some hundreds, the campaign at more than ten thousand. Run as a program, this file is the run that is recorded.
+some hundreds, the campaign at over ten thousand. Run as a program, this file is the run that is recorded.
 """
 
 import asyncio
