@@ -156,10 +156,10 @@ class Disk:
     def after_cut(self, dice: random.Random) -> dict[str, bytes]:
         """Name → content as a power cut at this moment may leave them; which one, the dice decide.
 
-        One time in four everything has reached the disk (as after kill -9), one in four nothing that
+        One time in eight everything has reached the disk (as after kill -9), one in eight nothing that
         was not synced.
         """
-        chance = dice.choice([1.0, 0.0, 0.5, dice.random()])
+        chance = dice.choice([1.0, 0.0, *(dice.random() for _ in range(6))])
         piece = dice.choice([512, 4096])
         names = set(self._names)
         for name in self._pending:
