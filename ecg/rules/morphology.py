@@ -46,8 +46,11 @@ def statements(study: Study, person: Person | None = None, rhythm: Collection[Fi
     if not paced and not ventricular:
         found += ventricles.axis(view) + _short_pr(view, conducting.kind, codes)
     found += ventricles.voltage(view)
-    if study.quality.verdict != "diagnostic" or ventricular:
+    if study.quality.verdict != "diagnostic":
         return _once(found)
+    if ventricular:
+        # Without P and with a broad QRS the sino-ventricular rhythm of hyperkalaemia passes for one of these.
+        return _once(found + repolarisation.potassium(view, without_p=True) if codes & _SUBSTITUTE else found)
     kind = conducting.kind
     strained = () if paced else ischaemia.strain(view)
     grown = [] if paced else ventricles.hypertrophy(view, kind, strained)
@@ -97,6 +100,7 @@ _VENTRICULAR = frozenset(
         "accelerated_ventricular_rhythm",
     }
 )
+_SUBSTITUTE = frozenset({"ventricular_rhythm", "accelerated_ventricular_rhythm"})
 _LEFT_GROWN = ("left_ventricular_hypertrophy", "left_ventricular_high_voltage")
 
 

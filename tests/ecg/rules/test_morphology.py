@@ -59,6 +59,20 @@ def test_a_plain_beat_says_nothing() -> None:
     assert said(of("sinus")) == {}
 
 
+@pytest.mark.parametrize("seed", range(1, 7))
+def test_potassium_is_seen_behind_a_rhythm_without_p(seed: int) -> None:
+    heart = simulate("hyperkalaemia", 10.0, 500.0, seed=seed)
+    found = said(study.study(heart.samples, 500.0))
+    assert "hyperkalaemia_pattern" in found
+
+
+@pytest.mark.parametrize(
+    "scenario", ["idioventricular", "accelerated_idioventricular", "vt", "av_block_3_wide"]
+)
+def test_a_ventricular_rhythm_is_no_potassium(scenario: str) -> None:
+    assert "hyperkalaemia_pattern" not in said(of(scenario))
+
+
 @pytest.mark.parametrize("scenario", ["lbbb", "paced", "wpw"])
 def test_secondary_changes_are_called_so_and_no_infarct(scenario: str) -> None:
     found = said(of(scenario))
