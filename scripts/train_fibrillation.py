@@ -1,9 +1,9 @@
 """Fit the odds of atrial fibrillation: `python scripts/train_fibrillation.py`, MAITONG_ECG_DATA set.
 
-Prints the constants of `ecg.rules.supraventricular`, and what is found of each person by odds that were
-fitted without that person. Learned from: the labelled records of twelve leads, and MIT-BIH by both channels
-in strips of 10 and 30 s and by the first in strips of 60 s, each read with networks that have not seen it where
-folds are there. Paced rhythm and flutter teach nothing. A person counts once with fibrillation and once
+Prints the constants of `ecg.rules.supraventricular`, and what is found of each person by odds fitted without
+that person. Learned from: the labelled records of twelve leads, and MIT-BIH by both channels in strips of 10
+and 30 s and by the first in strips of 60 s, each read with networks that have not seen it where folds are
+there. Paced rhythm and flutter teach nothing. A person counts once with fibrillation and once
 without, however many strips there are; both kinds count alike.
 """
 

@@ -58,7 +58,7 @@ _TACHYCARDIA = 100.0
 _PATTERNS = ("(B", "(T")
 _ALONE = ("(P", "(VF", "(VFL")
 """Rhythms in which a run of ventricular beats is no change."""
-_LEADING = (*_ALONE, "(AFIB", "(AFL")
+_LEADING = (*_ALONE, "(AFIB")
 """And those in which bigeminy and trigeminy are none: the atria go on fibrillating between the beats."""
 _COUPLETS = 3
 """So many times N V, or N N V, in a row make bigeminy or trigeminy."""

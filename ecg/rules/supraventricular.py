@@ -31,7 +31,9 @@ _COHERENT = 0.5
 _SVT = 150.0
 _HIGHEST = 220.0
 """Sinus rhythm at rest does not reach 220 less the age in years (Fox et al., 1971); it is a rule of thumb."""
-_STEADY = 0.06
+_STEADY, _STEADY_SPREAD = 0.06, 0.12
+"""Median change from one RR to the next, and their standard deviation, over the mean RR, up to which beats are
+steady: of 140 fibrillating strips of ten seconds of the development records, one is within both."""
 _FLUTTER, _FLUTTER_PART = 0.5, 0.7
 """Atrial.flutter from which it is flutter, with a cycle that much shorter than RR: in 149 development strips
 without a flutter label it is 0.45 at most but for steady ventricular tachycardia, whose cycle is RR; in three
@@ -115,7 +117,8 @@ def fibrillation(seen: Strip) -> tuple[float, dict[str, float]]:
         return -np.inf, {}
     odds = float((features(numbers) - np.array(_AF_CENTRE)) @ np.array(_AF_WEIGHT)) + _AF_OFFSET
     rounded = {name: round(value, 3) for name, value in numbers.items()}
-    return (odds if numbers["rr_change"] > _STEADY else -np.inf), rounded
+    steady = numbers["rr_change"] <= _STEADY and numbers["rr_spread"] <= _STEADY_SPREAD
+    return (-np.inf if steady else odds), rounded
 
 
 def _f_waves(seen: Strip) -> bool:

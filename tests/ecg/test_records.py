@@ -105,6 +105,12 @@ def test_a_two_to_one_block_is_found_where_the_label_says_bradycardia(said) -> N
     assert "av_block_2_1" in said("cinc12/Q0077")[0]
 
 
+@pytest.mark.parametrize("name", ["ludb/19", "ludb/37", "ludb/139", "cinc12/E05526", "cinc12/HR09739"])
+def test_a_qrs_at_the_limit_is_no_delay(said, name: str) -> None:
+    """Readers saw no slow conduction: all leads together are a little longer than each."""
+    assert "intraventricular_conduction_delay" not in said(name)[0]
+
+
 @pytest.mark.parametrize("name", ["ludb/35", "ludb/103", "cinc12/JS09740"])
 def test_flutter_is_named(said, name: str) -> None:
     assert "atrial_flutter" in said(name)[0]
