@@ -32,7 +32,7 @@ _SVT = 150.0
 _HIGHEST = 220.0
 """Sinus rhythm at rest does not reach 220 less the age in years (Fox et al., 1971); it is a rule of thumb."""
 _STEADY, _STEADY_SPREAD = 0.06, 0.12
-"""Median change from one RR to the next, and their standard deviation, over the mean RR, up to which beats are
+"""Median change from one RR to the next, and standard deviation, over the mean RR, up to which beats are
 steady: of 140 fibrillating strips of ten seconds of the development records, one is within both."""
 _FLUTTER, _FLUTTER_PART = 0.5, 0.7
 """Atrial.flutter from which it is flutter, with a cycle that much shorter than RR: in 149 development strips
