@@ -56,6 +56,8 @@ _NO_LEAD_RMS, _NO_LEAD_RANGE = 0.12, 0.17
 had 0.18 and 0.21."""
 _SHORTEST_S = 5.0
 _AS_LIKELY = float(np.log(10))
+_SAME = 1e-9
+"""Share of another lead that is rounding."""
 
 
 class Reversals(NamedTuple):
@@ -126,6 +128,17 @@ def swapped(samples: NDArray[Any], leads: Sequence[str], swap: str) -> Array:
     twelve = derive(np.asarray(samples, dtype=np.float64), leads)
     rows = [LEADS.index(name) for name in BOX_LEADS]
     return derive(mixing(swap) @ twelve[rows], BOX_LEADS)
+
+
+def disturbed(swaps: Collection[str]) -> frozenset[str]:
+    """The leads that any of these swaps changes: what is measured in them is not what their names say.
+
+    The right leg takes a lead away and shifts what the chest is measured against. Raises KeyError for an
+    unknown swap.
+    """
+    true = derive(np.eye(len(BOX_LEADS)), BOX_LEADS)
+    changed = [np.abs(derive(mixing(swap), BOX_LEADS) - true).max(axis=1) > _SAME for swap in swaps]
+    return frozenset(name for k, name in enumerate(LEADS) if any(rows[k] for rows in changed))
 
 
 def reversals(

@@ -1,3 +1,3 @@
 """One version for all arithmetic; it travels with every number."""
 
-VERSION = "0.4.0"
+VERSION = "0.5.0"

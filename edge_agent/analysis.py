@@ -264,9 +264,9 @@ def _analyse(recording: "Recording", job: Job) -> dict[str, Any]:
     person = Person(sexes.get(job.sex), job.age_years)
     seen = study(twelve, recording.rate_hz, job.electrodes_off, person)
     found = rhythm.statements(seen, person)
-    found += morphology.statements(seen, person, found)
-    verdict = triage.judge(seen, found, person, job.symptoms, history=job.history)
     swapped = electrodes.reversals(twelve, recording.rate_hz, leads.LEADS, seen.quality.usable)
+    found += morphology.statements(seen, person, found, electrodes.disturbed(swapped.found))
+    verdict = triage.judge(seen, found, person, job.symptoms, history=job.history)
     levels = {reason.finding.code: reason.level for reason in reversed(verdict.reasons)}
     said = {finding.code for finding in found}
     found += [reason.finding for reason in verdict.reasons if reason.finding.code not in said]

@@ -55,6 +55,11 @@ _RUN = 3
 (AHA/ACC/HRS statements 70 and 63, 2007)."""
 _TACHYCARDIA = 100.0
 """Beats a minute above which such a run is a tachycardia."""
+_PATTERNS = ("(B", "(T")
+_ALONE = ("(P", "(VF", "(VFL")
+"""Rhythms in which a run of ventricular beats is no change."""
+_LEADING = (*_ALONE, "(AFIB")
+"""And those in which bigeminy and trigeminy are none: the atria go on fibrillating between the beats."""
 _COUPLETS = 3
 """So many times N V, or N N V, in a row make bigeminy or trigeminy."""
 
@@ -88,7 +93,8 @@ def notes(
             a, b = np.searchsorted(r_peaks, [begin, stop]).tolist()
             per_beat[a:b] = [NOTES[finding.code]] * (b - a)
     for start, end, note in _runs(r_peaks, classes, rate_hz):
-        if per_beat[start] not in ("(P", "(VF", "(VFL"):
+        kept = _LEADING if note in _PATTERNS else _ALONE
+        if per_beat[start] not in kept:
             per_beat[start:end] = [note] * (end - start)
     events += [
         (max(0, int(at) - 1), note) for at, note in zip(r_peaks.tolist(), per_beat, strict=True) if note

@@ -27,12 +27,29 @@ _DOUBT = 2.0
 _LEAST_BEATS = 3
 
 
-def statements(study: Study, person: Person | None = None, rhythm: Collection[Finding] = ()) -> list[Finding]:
+def statements(
+    study: Study,
+    person: Person | None = None,
+    rhythm: Collection[Finding] = (),
+    swapped: Collection[str] = (),
+) -> list[Finding]:
     """Every morphology statement of one study.
 
     `rhythm` is what rhythm.statements said: pacing, ventricular rhythms and fibrillation change what shape
-    means. Raises nothing, whatever the samples.
+    means. `swapped` are leads that electrodes seem to be swapped in: what is read from the shape of one of
+    them says so by the number `leads_swapped`, and is not withheld, since it may be true all the same. Raises
+    nothing, whatever the samples.
     """
+    found = _shapes(study, person, rhythm)
+    return [_doubted(finding, swapped) if finding.code not in _OF_TIME else finding for finding in found]
+
+
+def _doubted(finding: Finding, swapped: Collection[str]) -> Finding:
+    count = len(set(finding.leads) & set(swapped))
+    return finding._replace(numbers={**finding.numbers, "leads_swapped": float(count)}) if count else finding
+
+
+def _shapes(study: Study, person: Person | None, rhythm: Collection[Finding]) -> list[Finding]:
     view = beat(study, person)
     codes = {finding.code for finding in rhythm if finding.start is None}
     if study.quality.verdict == "repeat" or study.r_peaks.size < _LEAST_BEATS or codes & _NO_SHAPE:
@@ -46,8 +63,11 @@ def statements(study: Study, person: Person | None = None, rhythm: Collection[Fi
     if not paced and not ventricular:
         found += ventricles.axis(view) + _short_pr(view, conducting.kind, codes)
     found += ventricles.voltage(view)
-    if study.quality.verdict != "diagnostic" or ventricular:
+    if study.quality.verdict != "diagnostic":
         return _once(found)
+    if ventricular:
+        # Without P and with a broad QRS the sino-ventricular rhythm of hyperkalaemia passes for one of these.
+        return _once(found + repolarisation.potassium(view, without_p=True) if codes & _SUBSTITUTE else found)
     kind = conducting.kind
     strained = () if paced else ischaemia.strain(view)
     grown = [] if paced else ventricles.hypertrophy(view, kind, strained)
@@ -97,6 +117,9 @@ _VENTRICULAR = frozenset(
         "accelerated_ventricular_rhythm",
     }
 )
+_OF_TIME = frozenset({"intraventricular_conduction_delay", "short_pr", "qtc_prolonged", "qtc_short"})
+"""Statements about duration alone, which no swap changes."""
+_SUBSTITUTE = frozenset({"ventricular_rhythm", "accelerated_ventricular_rhythm"})
 _LEFT_GROWN = ("left_ventricular_hypertrophy", "left_ventricular_high_voltage")
 
 

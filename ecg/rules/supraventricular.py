@@ -1,6 +1,8 @@
 """Rhythms led from above the ventricles: sinus node, atria, AV junction; and their way through the AV
 node."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,7 +31,9 @@ _COHERENT = 0.5
 _SVT = 150.0
 _HIGHEST = 220.0
 """Sinus rhythm at rest does not reach 220 less the age in years (Fox et al., 1971); it is a rule of thumb."""
-_STEADY = 0.06
+_STEADY, _STEADY_SPREAD = 0.06, 0.12
+"""Median change from one RR to the next, and standard deviation, over the mean RR, up to which beats are
+steady: of 140 fibrillating strips of ten seconds of the development records, one is within both."""
 _FLUTTER, _FLUTTER_PART = 0.5, 0.7
 """Atrial.flutter from which it is flutter, with a cycle that much shorter than RR: in 149 development strips
 without a flutter label it is 0.45 at most but for steady ventricular tachycardia, whose cycle is RR; in three
@@ -51,43 +55,70 @@ _ESCAPE_FASTEST = 100.0
 _PREEXCITED_MIN_S, _PREEXCITED_RATE = 0.30, 130.0
 """Fibrillation this fast at its fastest and on the whole, with a broad QRS, may run over an accessory
 pathway."""
-_AF_CENTRE = (-2.81, -2.60, 0.55, 0.69, 0.54)
-_AF_WEIGHT = (0.79, 0.26, -4.92, -6.58, 9.84)
-_AF_OFFSET = -5.77
+_LEAST_RR = 3
+"""Intervals between conducted beats from which they tell of the atria."""
+AF_FEATURES = ("rr_change", "rr_spread", "rr_alike", "p_coherence", "f_share", "p_measured")
+_AF_CENTRE = (-2.48, -2.41, 0.44, 0.47, 0.63, 0.47)
+_AF_WEIGHT = (0.73, 0.39, -3.61, -5.44, 9.08, -3.18)
+_AF_OFFSET = -1.39
+"""Log odds of fibrillation, as `scripts/train_fibrillation.py` fits them."""
 _ADULT_YEARS = 16.0
 
 
-def fibrillation(seen: Strip) -> tuple[float, dict[str, float]]:
-    """Log odds of atrial fibrillation, and the numbers they are made of; −inf where nothing can be said."""
-    rr, own = seen.rr_s, seen.own
-    if own.sum() < 3:
-        own = np.isfinite(rr)
-    if own.sum() < 3:
-        return -np.inf, {}
+def conducted(seen: Strip) -> NDArray[np.bool_]:
+    """RR intervals that tell of the atria; none where they are too few.
+
+    Both beats are conducted: what leads to a ventricular or a paced beat is a clock of its own, and a beat
+    told as premature shows that the others are in step. The interval after a ventricular beat's pause counts
+    only where there are hardly others.
+    """
+    usual = np.array([kind in "NQ" for kind in seen.kinds], dtype=bool)
+    both = np.isfinite(seen.rr_s) & usual[:-1] & usual[1:]
+    undisturbed = both.copy()
+    undisturbed[1:] &= usual[:-2]
+    for chosen in (undisturbed, both):
+        if chosen.sum() >= _LEAST_RR:
+            return np.asarray(chosen)
+    return np.zeros(both.size, dtype=bool)
+
+
+def signs(seen: Strip) -> dict[str, float] | None:
+    """What speaks for and against fibrillation: AF_FEATURES with their numbers; None with too few beats."""
+    rr, own = seen.rr_s, conducted(seen)
+    if not own.any():
+        return None
     kept = rr[own]
     mean = float(kept.mean())
     pairs = own[1:] & own[:-1]
-    change = np.abs(np.diff(rr))[pairs] if pairs.sum() >= 3 else np.abs(np.diff(kept))
+    change = np.abs(np.diff(rr))[pairs] if pairs.sum() >= _LEAST_RR else np.abs(np.diff(kept))
     away = np.abs(kept[:, None] - kept[None, :])[np.triu_indices(kept.size, 1)]
     atria = seen.atrial
-    numbers = {
+    return {
         "rr_change": float(np.median(change)) / mean,
         "rr_spread": float(kept.std()) / mean,
         "rr_alike": float(np.mean(away < 0.05 * mean)),
         "p_coherence": 0.3 if np.isnan(atria.coherence) else atria.coherence,
         "f_share": 0.5 if np.isnan(atria.wave_share) else atria.wave_share,
+        "p_measured": float(seen.study.measurements.get("pr_ms") is not None),
     }
-    features = np.array(
-        [
-            np.log(numbers["rr_change"] + 0.01),
-            np.log(numbers["rr_spread"] + 0.01),
-            numbers["rr_alike"],
-            numbers["p_coherence"],
-            numbers["f_share"],
-        ]
-    )
-    odds = float((features - np.array(_AF_CENTRE)) @ np.array(_AF_WEIGHT)) + _AF_OFFSET
-    return odds, {name: round(value, 3) for name, value in numbers.items()}
+
+
+def features(numbers: Mapping[str, float]) -> Array:
+    """(6,) of AF_FEATURES as the odds take them: irregularity by its logarithm."""
+    change, spread, *rest = (numbers[name] for name in AF_FEATURES)
+    return np.array([np.log(change + 0.01), np.log(spread + 0.01), *rest])
+
+
+def fibrillation(seen: Strip) -> tuple[float, dict[str, float]]:
+    """Log odds of atrial fibrillation, and the numbers they are made of; −inf where nothing can be said, and
+    where the beats are steady: fibrillation is irregular by its definition (ESC 2020, section 3.1)."""
+    numbers = signs(seen)
+    if numbers is None:
+        return -np.inf, {}
+    odds = float((features(numbers) - np.array(_AF_CENTRE)) @ np.array(_AF_WEIGHT)) + _AF_OFFSET
+    rounded = {name: round(value, 3) for name, value in numbers.items()}
+    steady = numbers["rr_change"] <= _STEADY and numbers["rr_spread"] <= _STEADY_SPREAD
+    return (-np.inf if steady else odds), rounded
 
 
 def _f_waves(seen: Strip) -> bool:

@@ -6,7 +6,7 @@ overlapping chunks, so that a day needs no more memory than five minutes.
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, NamedTuple
@@ -235,20 +235,24 @@ def _joined(waves: Sequence[delineate.Waves]) -> delineate.Waves:
     return delineate.Waves(*(np.concatenate(points) for points in zip(*waves, strict=True)))
 
 
-def speak(one: Study, person: Person, *, twelve: bool) -> tuple[tuple[Finding, ...], triage.Verdict]:
-    """Every statement the rules make of a study, and how pressing it is.
+def speak(
+    one: Study, person: Person, *, twelve: bool, swapped: Collection[str] = ()
+) -> tuple[tuple[Finding, ...], triage.Verdict]:
+    """Every statement the rules make of a study, and how pressing it is; `swapped` as morphology has it.
 
     The shape of one channel is no shape of a heart: without twelve leads only the rhythm is spoken of.
     """
     said = rhythm.statements(one, person)
     if twelve:
-        said = [*said, *morphology.statements(one, person, said)]
+        said = [*said, *morphology.statements(one, person, said, swapped)]
     return tuple(said), triage.judge(one, said, person)
 
 
 def _stretch(one: Study, judged: quality.Quality, twelve: bool, start: int, person: Person) -> Stretch:
     """What the rules say of a stretch that begins at sample `start` of the record."""
-    findings, verdict = speak(one, person, twelve=twelve)
+    swaps = electrodes.reversals(one.samples, one.rate_hz, LEADS, one.quality.usable) if twelve else None
+    swapped = electrodes.disturbed(swaps.found) if swaps is not None else ()
+    findings, verdict = speak(one, person, twelve=twelve, swapped=swapped)
     moved = tuple(
         f._replace(
             start=None if f.start is None else f.start + start, end=None if f.end is None else f.end + start
@@ -257,5 +261,4 @@ def _stretch(one: Study, judged: quality.Quality, twelve: bool, start: int, pers
     )
     measured = one.measurements if twelve else {k: one.measurements[k] for k in RATES}
     end = start + one.samples.shape[1]
-    swaps = electrodes.reversals(one.samples, one.rate_hz, LEADS, one.quality.usable) if twelve else None
     return Stretch(start, end, judged, measured, one.per_lead if twelve else {}, moved, verdict, swaps)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecg import record
-from ecg.electrodes import BY_SHAPE, NEVER_EXCLUDABLE, SWAPS, mixing, reversals, swapped
+from ecg.electrodes import BY_SHAPE, NEVER_EXCLUDABLE, SWAPS, disturbed, mixing, reversals, swapped
 from ecg.leads import BOX_LEADS, LEADS, derive
 
 RATE = 500.0
@@ -157,3 +157,18 @@ def test_anything_gives_known_swaps(n: int, seed: int, scale: float) -> None:
     seen = reversals(x, 200.0, BOX_LEADS, usable=BOX_LEADS)
     assert set(seen.found) <= set(SWAPS)
     assert set(NEVER_EXCLUDABLE) <= set(seen.not_excludable)
+
+
+@pytest.mark.parametrize(
+    ("swaps", "leads"),
+    [
+        ((), set()),
+        (("LL/RL",), set()),
+        (("V2/V3",), {"V2", "V3"}),
+        (("RA/LA",), {"I", "II", "III", "aVR", "aVL"}),
+        (("RA/LL", "V1/V2"), {"I", "II", "III", "aVR", "aVF", "V1", "V2"}),
+        (("LA/RL",), set(LEADS) - {"II"}),
+    ],
+)
+def test_a_swap_disturbs_the_leads_it_changes(swaps: tuple[str, ...], leads: set[str]) -> None:
+    assert disturbed(swaps) == leads

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import wfdb
 
-from ecg import study
+from ecg import foreign, record, study
 from ecg.leads import derive
 from ecg.rules import morphology, rhythm, triage
 from ecg.study import Person
+from ecg.tools import annotate, unseen, validate
 
 ALARMS = {
     "ludb/7": "mi_anterior_acute",
@@ -72,6 +73,27 @@ def test_fibrillation_is_named(said, name: str) -> None:
     assert "atrial_fibrillation" in said(name)[0]
 
 
+def test_a_pacemaker_s_beats_do_not_make_fibrillation(said) -> None:
+    """Paced, conducted and ventricular beats by turns: their intervals are irregular, the atria are not."""
+    codes, _ = said("cinc12/JS23463")
+    assert "paced_rhythm" in codes
+    assert "atrial_fibrillation" not in codes
+
+
+def test_fibrillation_in_time_outlasts_ventricular_beats(ecg_data: Path) -> None:
+    """Half an hour of fibrillation with 440 ventricular beats, read with weights that have not seen it."""
+    bench = Path(__file__).resolve().parents[1] / "bench"
+    known = unseen.folds(bench / "beat_folds", bench / "wave_folds")
+    with foreign.headers([ecg_data / "mitdb" / "203.tar.xz"]) as headers:
+        of = foreign.look(next(iter(headers)))
+        with unseen.read_unseen(known, "mitdb/203") as held_out:
+            found = annotate.annotate(of)
+        assert held_out == {"beats", "waves"}
+        marks = record.read_annotations(of.folder, of.name, "atr")
+        seconds = validate.fibrillating(marks, found)
+    assert seconds[True, True] >= 0.99 * (seconds[True, True] + seconds[False, True])
+
+
 @pytest.mark.parametrize("name", IN_STEP)
 def test_what_is_in_step_is_no_fibrillation_and_no_alarm(said, name: str) -> None:
     codes, level = said(name)
@@ -81,6 +103,12 @@ def test_what_is_in_step_is_no_fibrillation_and_no_alarm(said, name: str) -> Non
 
 def test_a_two_to_one_block_is_found_where_the_label_says_bradycardia(said) -> None:
     assert "av_block_2_1" in said("cinc12/Q0077")[0]
+
+
+@pytest.mark.parametrize("name", ["ludb/19", "ludb/37", "ludb/139", "cinc12/E05526", "cinc12/HR09739"])
+def test_a_qrs_at_the_limit_is_no_delay(said, name: str) -> None:
+    """Readers saw no slow conduction: all leads together are a little longer than each."""
+    assert "intraventricular_conduction_delay" not in said(name)[0]
 
 
 @pytest.mark.parametrize("name", ["ludb/35", "ludb/103", "cinc12/JS09740"])

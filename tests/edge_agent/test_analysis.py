@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ecg import record, simulate
+from ecg import electrodes, record, simulate
 from ecg.leads import BOX_LEADS, LEADS
 from edge_agent.analysis import Analyser, Job, SealFailed, work
 from protocols import live
@@ -49,6 +49,17 @@ async def test_a_job(job: Job) -> None:
         assert (block.counts[:, 100:150] == live.MISSING).all()
         assert (block.counts[:, 200:] != live.MISSING).all()
     assert b"cunyi" not in answer.files[0].read_bytes()
+
+
+def test_statements_from_swapped_leads_say_so(job: Job) -> None:
+    heart = simulate.simulate("inferior_stemi", 10, RATE, 7)
+    swapped = electrodes.swapped(heart.samples, LEADS, "RA/LA")[[LEADS.index(lead) for lead in BOX_LEADS]]
+    Path(job.samples).write_bytes(np.ascontiguousarray(np.rint(swapped).astype("<i4").T).tobytes())
+    analysis = work(job)["analysis"]
+    assert "RA/LA" in analysis["swaps"]
+    numbers = {each["code"]: each["numbers"] for each in analysis["statements"]}
+    assert any("leads_swapped" in own for own in numbers.values())
+    assert not any("leads_swapped" in numbers[code] for code in numbers if code.startswith("sinus"))
 
 
 async def test_a_fragment_is_sealed(job: Job) -> None:

@@ -47,6 +47,13 @@ def test_runs_of_ventricular_beats(kinds: str, rr: int, notes: list[str]) -> Non
     assert [note for _, note in changes.notes(said, r_peaks, classes, RATE_HZ)] == notes
 
 
+def test_fibrillation_goes_on_under_bigeminy_but_not_in_a_tachycardia() -> None:
+    said = [(0, 2000, (Finding("atrial_fibrillation", "x"),))]
+    for kinds, notes in (("NNNNVNVNVNNN", ["(AFIB"]), ("NNNNVVVVNNN", ["(AFIB", "(VT", "(AFIB"])):
+        r_peaks, classes = _beats(kinds, 50)
+        assert [note for _, note in changes.notes(said, r_peaks, classes, RATE_HZ)] == notes
+
+
 def test_a_heart_without_beats_still_has_a_rhythm_and_a_paced_one_stays_paced() -> None:
     none = np.zeros(0, dtype=np.int64)
     said = [(0, 1000, (Finding("ventricular_fibrillation", "x"),)), (1000, 2000, (Finding("asystole", "x"),))]

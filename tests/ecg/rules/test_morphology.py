@@ -59,6 +59,38 @@ def test_a_plain_beat_says_nothing() -> None:
     assert said(of("sinus")) == {}
 
 
+@pytest.mark.parametrize("seed", range(1, 7))
+def test_potassium_is_seen_behind_a_rhythm_without_p(seed: int) -> None:
+    heart = simulate("hyperkalaemia", 10.0, 500.0, seed=seed)
+    found = said(study.study(heart.samples, 500.0))
+    assert "hyperkalaemia_pattern" in found
+
+
+@pytest.mark.parametrize(
+    "scenario", ["idioventricular", "accelerated_idioventricular", "vt", "av_block_3_wide"]
+)
+def test_a_ventricular_rhythm_is_no_potassium(scenario: str) -> None:
+    assert "hyperkalaemia_pattern" not in said(of(scenario))
+
+
+def test_a_shape_in_swapped_leads_says_so_and_is_not_withheld() -> None:
+    one = of("inferior_stemi")
+    first = rhythm.statements(one, MAN)
+    plain = morphology.statements(one, MAN, first)
+    doubted = {f.code: f for f in morphology.statements(one, MAN, first, {"III", "aVF", "aVR"})}
+    assert list(doubted) == [f.code for f in plain]
+    assert doubted["mi_inferior_acute"].numbers["leads_swapped"] == 2
+    assert not any("leads_swapped" in f.numbers for f in plain)
+    assert morphology.statements(one, MAN, first, {"V1"}) == plain
+
+
+def test_what_is_long_stays_long_whatever_is_swapped() -> None:
+    one = of("long_qt")
+    found = morphology.statements(one, MAN, rhythm.statements(one, MAN), LEADS)
+    (long,) = [f for f in found if f.code == "qtc_prolonged"]
+    assert "leads_swapped" not in long.numbers
+
+
 @pytest.mark.parametrize("scenario", ["lbbb", "paced", "wpw"])
 def test_secondary_changes_are_called_so_and_no_infarct(scenario: str) -> None:
     found = said(of(scenario))

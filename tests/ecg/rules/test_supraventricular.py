@@ -54,6 +54,56 @@ def test_irregular_without_p_is_fibrillation_and_with_p_is_not() -> None:
     assert "atrial_fibrillation" not in codes(with_rr(IRREGULAR, None, coherence=0.95, wave_share=0.5))
 
 
+def with_kinds(kinds: str, rr_s: list[float]) -> Strip:
+    return replace(with_rr(rr_s, NO_P, coherence=0.0, wave_share=0.6, before_uv=20.0), kinds=tuple(kinds))
+
+
+@pytest.mark.parametrize(
+    ("kinds", "chosen"),
+    [
+        ("NNNNNN", "11111"),
+        ("NNVNNNNN", "1000111"),
+        ("NNVNNVNN", "1001001"),
+        ("NVNVNV", "00000"),
+        ("NNSNNNN", "100011"),
+        ("//NNNN", "00111"),
+        ("//NV//", "00000"),
+        ("NNVNNN", "10011"),
+    ],
+)
+def test_only_intervals_between_conducted_beats_tell_of_the_atria(kinds: str, chosen: str) -> None:
+    seen = with_kinds(kinds, [0.8] * (len(kinds) - 1))
+    assert "".join(str(int(one)) for one in supraventricular.conducted(seen)) == chosen
+
+
+def test_an_interval_that_cannot_be_seen_tells_nothing() -> None:
+    seen = with_kinds("NNNNNN", [0.8, 0.7, float("nan"), 0.9, 0.6])
+    assert supraventricular.conducted(seen).tolist() == [True, True, False, True, True]
+
+
+def test_bigeminy_is_no_fibrillation_and_fibrillation_with_ventricular_beats_is() -> None:
+    coupled = [0.5, 1.1] * 5 + [0.5]
+    assert supraventricular.fibrillation(with_kinds("NV" * 6, coupled)) == (-np.inf, {})
+    rr = [0.62, 0.9, 0.5, 0.95, 0.55, 0.71, 1.02, 0.6, 0.84, 0.52, 0.95, 0.5, 1.0, 0.77, 0.59]
+    odds, numbers = supraventricular.fibrillation(with_kinds("NNNVNNNNNNNNVNNN", rr))
+    assert odds > 2
+    assert set(numbers) == set(supraventricular.AF_FEATURES)
+
+
+def test_steady_beats_are_no_fibrillation_whatever_the_atria_show() -> None:
+    seen = with_kinds("N" * 12, [0.8, 0.81] * 5 + [0.8])
+    assert supraventricular.fibrillation(seen)[0] == -np.inf
+    # A few like changes in a row are not steady yet where the whole is spread.
+    by_chance = with_kinds("N" * 12, [0.9, 0.92, 0.9, 0.93, 1.4, 1.38, 1.42, 0.88, 0.6, 0.62, 0.6])
+    assert supraventricular.fibrillation(by_chance)[0] > 0
+
+
+def test_a_measured_p_wave_speaks_against_fibrillation() -> None:
+    without = with_rr(IRREGULAR, NO_P, coherence=0.2, wave_share=0.6)
+    with_p = with_rr(IRREGULAR, {"pr_ms": 160.0}, coherence=0.2, wave_share=0.6)
+    assert supraventricular.fibrillation(without)[0] - supraventricular.fibrillation(with_p)[0] > 2
+
+
 def test_one_early_beat_in_a_steady_rhythm_is_no_fibrillation() -> None:
     rr = [0.8] * 5 + [0.5, 1.1] + [0.8] * 5
     assert "atrial_fibrillation" not in codes(with_rr(rr, None, coherence=0.8))

@@ -41,6 +41,8 @@ def codes(found: list[Any]) -> set[str]:
     ("qrs_ms", "code"),
     [
         (140.0, "right_bundle_branch_block"),
+        (130.0, "right_bundle_branch_block"),
+        (129.0, "incomplete_right_bundle_branch_block"),
         (115.0, "incomplete_right_bundle_branch_block"),
         (95.0, "incomplete_right_bundle_branch_block"),
     ],
@@ -54,7 +56,10 @@ def test_a_broad_qrs_of_neither_form_is_a_delay_and_a_narrow_one_nothing() -> No
     assert codes(ventricles.conducting(view({"qrs_ms": 130.0})).findings) == {
         "intraventricular_conduction_delay"
     }
-    assert ventricles.conducting(view({"qrs_ms": 95.0})).findings == []
+    for narrow_ms in (95.0, 129.0):
+        found = ventricles.conducting(view({"qrs_ms": narrow_ms}))
+        assert found.findings == []
+        assert found.kind == "none"
 
 
 def test_left_bundle_needs_a_late_r_without_q() -> None:
