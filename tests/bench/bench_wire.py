@@ -16,8 +16,9 @@ from typing import NamedTuple
 import cbor2
 import numpy as np
 from bench.figures import say
-from fakes import FakeClock
 from numpy.typing import NDArray
+
+from fakes import FakeClock
 
 SETS = ("ludb", "cinc12", "ptbdb")
 RATE_HZ = 500
@@ -47,7 +48,7 @@ class Sent(NamedTuple):
 def records(folder: Path) -> Iterator[tuple[str, NDArray[np.int32]]]:
     """(name, (8, n) counts) of every twelve-lead record."""
     from ecg import record
-    from ecg.leads import BOX_LEADS, derive
+    from ecg.leads import BOX_LEADS
     from edge_agent.simulator.scenarios import from_record
 
     for archive in sorted(path for name in SETS for path in (folder / name).glob("*.tar.xz")):
