@@ -5,6 +5,7 @@ identity nor expiry may depend on it.
 """
 
 import ctypes
+import functools
 import time
 from pathlib import Path
 
@@ -41,10 +42,15 @@ class Clock:
         return "ntp" if _kernel_is_synchronised() else "rtc"
 
 
+@functools.cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)  # once: every message asks, and loading costs more than asking
+
+
 def _kernel_is_synchronised() -> bool:
     timex = ctypes.create_string_buffer(_TIMEX_BYTES)  # modes = 0: only asks
     try:
-        state: int = ctypes.CDLL(None, use_errno=True).adjtimex(timex)
+        state: int = _libc().adjtimex(timex)
     except (AttributeError, OSError):
         return False
     return 0 <= state < _TIME_ERROR
