@@ -33,7 +33,7 @@ ALONE = {"1 KB": 1500, "32 KB": 500}
 """Messages appended one after the other; thrice as many by several at once."""
 APPENDERS = 16
 WINDOW = 128
-"""Messages of 1 KB under way at once: what the uplink's window holds."""
+"""Messages of 1 KB under way at once, as on a good line."""
 RECEIPT = 64
 """Items in a receipt (protocols.messages.Receipt)."""
 KEY = bytes(32)
