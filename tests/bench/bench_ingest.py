@@ -14,7 +14,6 @@ import json
 import os
 import pickle
 import shutil
-import signal
 import socket
 import statistics
 import subprocess
@@ -199,7 +198,7 @@ def our_road(folder: Path, cluster: Path) -> Iterator[Road]:
             time.sleep(3)  # it has subscribed
             yield road
         finally:
-            os.kill(worker.pid or 0, signal.SIGKILL)
+            worker.kill()
             worker.join()
 
 
@@ -267,6 +266,7 @@ def orthanc(folder: Path) -> Iterator[Callable[[], float] | None]:
             objects = [dicom_ecg(i) for i in range(OBJECTS)]
             entity = pynetdicom.AE(ae_title="BENCH")
             entity.add_requested_context(objects[0].SOPClassUID, "1.2.840.10008.1.2.1")
+            entity.dimse_timeout = 300  # a disk that stalls for a while is slow, not gone
             link = entity.associate("127.0.0.1", dicom_port, ae_title="ORTHANC")
             assert link.is_established
             link.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
