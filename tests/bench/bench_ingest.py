@@ -263,16 +263,23 @@ def orthanc(folder: Path) -> Iterator[Callable[[], float] | None]:
         until(lambda: answers(dicom_port), 30, "Orthanc listens")
 
         def store() -> float:
+            for _ in range(3):  # on a busy machine an association may break: such a run is no figure
+                if (rate := once()) is not None:
+                    return rate
+            raise AssertionError("Orthanc does not keep an association")
+
+        def once() -> float | None:
             objects = [dicom_ecg(i) for i in range(OBJECTS)]
             entity = pynetdicom.AE(ae_title="BENCH")
             entity.add_requested_context(objects[0].SOPClassUID, "1.2.840.10008.1.2.1")
             entity.dimse_timeout = 300  # a disk that stalls for a while is slow, not gone
             link = entity.associate("127.0.0.1", dicom_port, ae_title="ORTHANC")
-            assert link.is_established
+            if not link.is_established:
+                return None
             link.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             begun = time.perf_counter()
-            for one in objects:
-                assert link.send_c_store(one).Status == 0
+            if any(link.send_c_store(one).get("Status") != 0 for one in objects):
+                return None
             took = time.perf_counter() - begun
             link.release()
             return OBJECTS / took
