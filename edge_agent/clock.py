@@ -12,6 +12,7 @@ identity nor expiry may depend on it. What it is made of, the best first:
 
 import contextlib
 import ctypes
+import functools
 import logging
 import os
 import time
@@ -43,6 +44,11 @@ _TIME_ERROR = 5  # adjtimex(2): the kernel's clock is not synchronised
 _TIMEX_BYTES = 512  # more than struct timex needs on any Linux
 
 
+@functools.cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)  # once: every message asks, and loading costs more than asking
+
+
 class Machine:
     """The clocks of this computer, as they are."""
 
@@ -58,7 +64,7 @@ class Machine:
     def is_synchronised(self) -> bool:
         timex = ctypes.create_string_buffer(_TIMEX_BYTES)  # modes = 0: only asks
         try:
-            state: int = ctypes.CDLL(None, use_errno=True).adjtimex(timex)
+            state: int = _libc().adjtimex(timex)
         except (AttributeError, OSError):
             return False
         return 0 <= state < _TIME_ERROR

@@ -26,6 +26,7 @@ EXTRAS = {
     "bench": ("edge", "hub", "demo", "dev"),
 }
 PEERS = ROOT / "tests" / "bench" / "peers.txt"
+GATEWAY = ROOT / "tests" / "bench" / "peer_gateway.txt"
 
 # Program or file that must be there → Debian package that brings it.
 TEST_PROGRAMS = {
@@ -57,7 +58,8 @@ def main() -> int:
         if job in ("test", "bench"):
             install_test_programs()
         if job == "bench":
-            add_peers(uv, EXTRAS[job])
+            add_peers(uv, "peers", PEERS, EXTRAS[job])
+            add_peers(uv, "gateway", GATEWAY)
         build_web()
     except SetupError as error:
         print(f"setup: {error}", file=sys.stderr)
@@ -95,17 +97,23 @@ def sync(uv: Path, extras: Sequence[str], folder: str = ".venv") -> None:
     run(arguments, env=os.environ | {"UV_PROJECT_ENVIRONMENT": folder})
 
 
-def add_peers(uv: Path, extras: Sequence[str]) -> None:
-    """.tools/peers: all of ours and the peers, which ask for older packages than we run on."""
-    folder = ROOT / ".tools" / "peers"
+def add_peers(uv: Path, name: str, wanted: Path, extras: Sequence[str] = ()) -> None:
+    """.tools/NAME: the peers, and all of ours with them if `extras` name any.
+
+    Never .venv: they ask for older packages than we run on.
+    """
+    folder = ROOT / ".tools" / name
     stamp = folder / ".maitong-peers"
-    wanted = (ROOT / "uv.lock").read_text() + PEERS.read_text()
-    if stamp.exists() and stamp.read_text() == wanted:
+    contents = (ROOT / "uv.lock").read_text() + wanted.read_text()
+    if stamp.exists() and stamp.read_text() == contents:
         return
-    say("the peers of the benchmarks")
-    sync(uv, extras, str(folder))
-    run([uv, "pip", "install", "--quiet", "--python", folder / "bin" / "python", "-r", PEERS])
-    stamp.write_text(wanted)
+    say(f"the peers of the benchmarks: {wanted.name}")
+    if extras:
+        sync(uv, extras, str(folder))
+    else:
+        run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, folder])
+    run([uv, "pip", "install", "--quiet", "--python", folder / "bin" / "python", "-r", wanted])
+    stamp.write_text(contents)
 
 
 def install_test_programs() -> None:

@@ -26,7 +26,7 @@ def match(session: Session, station_id: str, room: RoomPatient, *, now_ns: int) 
     if by_number is not None and (own is None or own.id != by_number.id):
         if own is not None and own.id_number is None:
             _merge(session, own, by_number, station_id, now_ns)
-        _set_key(session, station_id, room.patient_id, by_number)
+        _set_key(session, key, station_id, room.patient_id, by_number)
         _fill(session, by_number, room, station_id, now_ns)
         return by_number
     if own is not None and (own.id_number is None or room.id_number in (None, own.id_number)):
@@ -46,7 +46,7 @@ def match(session: Session, station_id: str, room: RoomPatient, *, now_ns: int) 
             by=station_id,
             patient_id=made.id,
         )
-    _set_key(session, station_id, room.patient_id, made)
+    _set_key(session, key, station_id, room.patient_id, made)
     return made
 
 
@@ -70,6 +70,10 @@ def _make(session: Session, room: RoomPatient, now_ns: int) -> Patient | None:
         no_id_reason=room.no_id_reason,
         created_ns=now_ns,
     )
+    if room.id_number is None:  # nothing of it can be there already: no savepoint, two round trips less
+        session.add(patient)
+        session.flush()
+        return patient
     try:
         with session.begin_nested():
             session.add(patient)
@@ -78,8 +82,8 @@ def _make(session: Session, room: RoomPatient, now_ns: int) -> Patient | None:
     return patient
 
 
-def _set_key(session: Session, station_id: str, key: str, patient: Patient) -> None:
-    row = session.get(PatientKey, (station_id, key))
+def _set_key(session: Session, row: PatientKey | None, station_id: str, key: str, patient: Patient) -> None:
+    """`row`: what the room's key leads to so far."""
     if row is None:
         session.add(PatientKey(station_id=station_id, key=key, patient_id=patient.id))
     else:

@@ -52,6 +52,21 @@ def test_a_recording_comes_back_bit_for_bit(tmp_path: Path, uv: float) -> None:
     assert np.isnan(back.microvolts()[1, 100:140]).all()
 
 
+@pytest.mark.parametrize("uv", [1.0, 2.4 / 2**23 / 6 * 1e6])
+def test_signals_are_smaller_than_at_the_default_level_and_the_same_to_wfdb(
+    tmp_path: Path, uv: float
+) -> None:
+    made = _recording(uv=uv, seconds=10.0)
+    header, signal = record.write(made, tmp_path)
+    with record.wfdb_library() as wfdb:
+        ours = wfdb.rdrecord(str(header.with_suffix("")), physical=False)
+        (tmp_path / "default").mkdir()
+        ours.wrsamp(write_dir=str(tmp_path / "default"))
+        theirs = wfdb.rdrecord(str(tmp_path / "default" / "r01"), physical=False)
+    np.testing.assert_array_equal(ours.d_signal, theirs.d_signal)
+    assert signal.stat().st_size < (tmp_path / "default" / "r01.flac").stat().st_size
+
+
 def test_twelve_leads_make_two_files(tmp_path: Path) -> None:
     made = _recording(LEADS)
     paths = record.write(made, tmp_path)
