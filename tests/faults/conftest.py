@@ -2,12 +2,13 @@
 
 import contextlib
 import secrets
+import sqlite3
 import time
 
 import postgres
 import pytest
 from county import County
-from sqlalchemy import create_engine, text
+from sqlalchemy import NullPool, create_engine, text
 
 from tests.faults import results
 from tests.faults.network import Kinds, Network, make_county
@@ -123,7 +124,7 @@ def fresh_database(request, tmp_path):
             if kind == "sqlite":
                 return f"sqlite:///{tmp_path / f'{secrets.token_hex(3)}.db'}"
             folder, name = request.getfixturevalue("durable_cluster"), f"hub_{secrets.token_hex(6)}"
-            admin = create_engine(postgres.url(folder), isolation_level="AUTOCOMMIT")
+            admin = create_engine(postgres.url(folder), isolation_level="AUTOCOMMIT", poolclass=NullPool)
             with admin.connect() as connection:
                 connection.execute(text(f"CREATE DATABASE {name}"))
             stack.callback(_drop, admin, name)
@@ -136,6 +137,28 @@ def _drop(admin, name):
     with admin.connect() as connection:
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
     admin.dispose()
+
+
+@pytest.fixture
+def database_away(request):
+    """`with database_away(network):` PostgreSQL is stopped as by a power cut, an SQLite file is held."""
+
+    @contextlib.contextmanager
+    def away(network):
+        if network.kinds.database == "postgresql":
+            cluster = request.getfixturevalue("durable_cluster")
+            postgres.stop(cluster)
+            try:
+                yield
+            finally:
+                postgres.start(cluster)
+            return
+        with contextlib.closing(sqlite3.connect(network.database_url.removeprefix("sqlite:///"))) as holder:
+            holder.execute("BEGIN EXCLUSIVE")
+            yield
+            holder.rollback()
+
+    return away
 
 
 @pytest.fixture

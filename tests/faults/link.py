@@ -11,6 +11,7 @@ import random
 import socket
 import ssl
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -126,8 +127,8 @@ class Link:
         self.shape = Shape()
         self.judges: dict[Way, Judge] = {"up": pass_on, "down": pass_on}
         self.bytes: Counter[Way] = Counter()
-        self.opened = 0
-        """Connections so far."""
+        self.opened_at: list[float] = []
+        """Monotonic time of each connection so far."""
         self._target = target
         self._certificates = certificates
         self._dice = random.Random(target)
@@ -207,7 +208,7 @@ class Link:
             return
         flow = _Flow(self, (reader, writer), far)
         self._flows.append(flow)
-        self.opened += 1
+        self.opened_at.append(time.monotonic())
         try:
             await flow.run()
         finally:

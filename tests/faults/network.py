@@ -8,7 +8,6 @@ import contextlib
 import json
 import random
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -33,13 +32,24 @@ from tests.faults.oracle import Obligation, Oracle, Verdict
 BrokerKind = Literal["mosquitto", "embedded"]
 DatabaseKind = Literal["sqlite", "postgresql"]
 FAR_HOST = "10.87.0.2"
-"""Where the broker is in a namespace of its own."""
+"""Where the broker is in a namespace of its own.
+        """
 ANSWER_S = 30.0
 
 
 class Kinds(NamedTuple):
     broker: BrokerKind = "mosquitto"
     database: DatabaseKind = "sqlite"
+
+
+def in_short(*kinds: Kinds) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """What a scenario runs with in `make test`, if not with the first of all; the campaign has its own."""
+
+    def mark(scenario: Callable[..., None]) -> Callable[..., None]:
+        scenario.short_kinds = kinds  # type: ignore[attr-defined]
+        return scenario
+
+    return mark
 
 
 class Gone(Exception):  # noqa: N818 - reads as the fact it states
@@ -95,7 +105,6 @@ class Broker(Process):
     ) -> None:
         (self.port,) = free_ports(1)
         self._store = folder / "broker"
-        self._reachable = not inside
         command = ["provisioning", "broker", folder, "--bind", bind, "--port", self.port, "--use", kind]
         super().__init__(folder / "broker.log", command, inside)
 
@@ -104,12 +113,11 @@ class Broker(Process):
         until(self._listens, 20, f"the broker listens: {self._log}")
 
     def _listens(self) -> bool:
+        """From the kernel's table of its own namespace: proc(5), net/tcp."""
+        assert self._process is not None
         assert self.runs, self.log
-        if not self._reachable:
-            return "mosquitto version" in self.log
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 0.2):
-            return True
-        return False
+        rows = Path(f"/proc/{self._process.pid}/net/tcp").read_text().splitlines()[1:]
+        return any(row.split()[1].endswith(f":{self.port:04X}") and row.split()[3] == "0A" for row in rows)
 
     def forget(self) -> None:
         """Delete what a dead broker had on disk."""
@@ -127,11 +135,16 @@ class Hub(Process):
         super().__init__(folder / "hub.log", ["hub", role, "--config", folder / "hub.toml"], inside)
 
     def start(self, *, wait: bool = True) -> None:
-        before = self.log.count(self.BEGUN) if self._log.exists() else 0
+        self._before = self._log.read_text().count(self.BEGUN) if self._log.exists() else 0
         super().start()
         if wait:
-            until(lambda: self.log.count(self.BEGUN) > before or not self.runs, 40, "the hub is connected")
-            assert self.runs, self.log
+            until(lambda: self.is_connected, 40, "the hub is connected")
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether it has found the broker since it was last started. AssertionError if it has ended."""
+        assert self.runs, self.log
+        return self.log.count(self.BEGUN) > self._before
 
 
 class Stations:
@@ -301,14 +314,22 @@ class Network:
         *,
         sees_packets: bool = False,
         role: str = "ingest",
+        idle: bool = False,
+        inside: tuple[tuple[str, ...], tuple[str, ...]] | None = None,
     ) -> None:
+        """`idle`: the stations are not started.
+
+        `inside`: prefixes that start a station, and a broker or hub, in a namespace of its own.
+        """
         self.folder = folder / "county"
         shutil.copytree(county, self.folder)
         self.kinds, self.names, self.database_url = kinds, names, database_url
         self._sees_packets = sees_packets
         self._stack = contextlib.ExitStack()
-        self.broker = Broker(self.folder, kinds.broker)
-        self._role = role
+        self._near, self._far = inside or ((), ())
+        bind = "0.0.0.0" if inside else "127.0.0.1"
+        self.broker = Broker(self.folder, kinds.broker, bind=bind, inside=self._far)
+        self._role, self._idle = role, idle
         self.links: dict[str, Link] = {}
         self.processes: list[Stations] = []
         self._settled = 0
@@ -320,17 +341,18 @@ class Network:
             self._stack.callback(self.oracle.close)
             self.broker.start()
             self._stack.callback(self.broker.kill)
-            for name in ("hub", *self.names):
+            for name in () if self._far else ("hub", *self.names):
                 certificate = Certificates(self.folder, name) if self._sees_packets else None
                 self.links[name] = self._stack.enter_context(Link(self.broker.port, certificate))
             self._write_hub_settings()
-            self.hub = Hub(self.folder, self._role)
+            self.hub = Hub(self.folder, self._role, self._far)
             self._stack.callback(self.hub.kill)
             self.hub.start(wait=False)
             self.stations = self.make_stations(list(self.names))
-            self.stations.start()
+            if not self._idle:
+                self.stations.start()
             self._stack_up = self._stack.pop_all()
-        until(lambda: Hub.BEGUN in self.hub.log, 40, "the hub is connected")
+        until(lambda: self.hub.is_connected, 40, "the hub is connected")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -360,20 +382,25 @@ class Network:
             f"database_url = {json.dumps(self.database_url)}",
             f"http = {{ port = {http} }}",
             "[broker]",
-            f'port = {self.links["hub"].port}\nshared = {shared}\nca_file = "ca/ca.crt"',
+            f'port = {self._port("hub")}\nshared = {shared}\nca_file = "ca/ca.crt"',
             'cert_file = "hub/hub.crt"\nkey_file = "hub/hub.key"',
         ]
         (self.folder / "hub.toml").write_text("\n".join(lines) + "\n")
 
-    def settings(self, name: str, *, data: str | None = None, host: str = "127.0.0.1", port: int = 0) -> Path:
+    def _port(self, client: str) -> int:
+        """Where a client finds the broker: at its line's end, or at the broker's own."""
+        return self.links[client].port if self.links else self.broker.port
+
+    def settings(self, name: str, *, data: str | None = None) -> Path:
         """A station's settings file; `data` names its folder if it is not the station's own."""
         data_dir = self.folder / "data" / (data or name)
-        return write_settings(self.folder, name, data_dir, host, port or self.links[name].port)
+        host = FAR_HOST if self._far else "127.0.0.1"
+        return write_settings(self.folder, name, data_dir, host, self._port(name))
 
     def make_stations(self, names: list[str], *, data: str | None = None) -> Stations:
         """A process for these stations, not started; ended with the network."""
         files = [self.settings(name, data=data) for name in names]
-        made = Stations(self.folder / f"{data or names[0]}.log", files, self.oracle)
+        made = Stations(self.folder / f"{data or names[0]}.log", files, self.oracle, self._near)
         self.processes.append(made)
         return made
 

@@ -9,23 +9,13 @@ import pytest
 
 from tests.county import until
 from tests.faults.link import PUBACK, pass_on
-from tests.faults.network import Kinds
+from tests.faults.network import Kinds, in_short
 
 pytestmark = pytest.mark.faults
 
 STATION = "MT-0001"
 DUP = 0x08
 """MQTT 3.1.1 §3.3.1.1."""
-
-
-def in_short(*kinds):
-    """What a scenario runs with in `make test`, if not the first of all."""
-
-    def mark(function):
-        function.short_kinds = kinds
-        return function
-
-    return mark
 
 
 def test_F2_the_station_is_killed_under_load(network, findings, scale):
@@ -160,4 +150,4 @@ def test_F16_a_poison_record_does_not_stop_its_lane(network, findings, scale):
     )
     assert {tuple(fate) for fate in kept.values()} == {("rejected", "record_hash")}
     assert county.oracle.quarantined() == {"record_hash": len(poison)}
-    assert county.stations.state(STATION)["waiting"] == 0
+    until(lambda: county.stations.state(STATION)["waiting"] == 0, 20, "all others are receipted")
