@@ -210,7 +210,8 @@ class Link:
         self._flows.append(flow)
         self.opened_at.append(time.monotonic())
         try:
-            await flow.run()
+            with contextlib.suppress(asyncio.CancelledError):  # the line is taken down
+                await flow.run()
         finally:
             self._flows.remove(flow)
 

@@ -51,16 +51,22 @@ class Result:
     commit: str = ""
 
 
+SOURCES = (".", ":!docs")
+"""What a result depends on: the page of results is not part of it."""
+
+
 def commit() -> str:
-    """The commit of the sources, marked if they differ from it; empty outside a checkout."""
+    """The last commit of the sources, marked if they differ from it; empty outside a checkout."""
     try:
-        said = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--exclude=*"],
-            cwd=ROOT, capture_output=True, text=True, check=True,
-        )  # fmt: skip
+        at = _git("log", "-1", "--format=%h", "--", *SOURCES)
+        return f"{at}-dirty" if _git("status", "--porcelain", "--untracked-files=no", "--", *SOURCES) else at
     except (OSError, subprocess.CalledProcessError):
         return ""
-    return said.stdout.strip()
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
 
 
 def file_of(test: str) -> Path:
@@ -86,10 +92,11 @@ def is_done(test: str, at: str) -> bool:
 def saved() -> list[Result]:
     """All results there are, by number."""
     results = [Result(**json.loads(f.read_text(encoding="utf-8"))) for f in FOLDER.glob("*.json")]
-    return sorted(results, key=lambda r: (_number(r.scenario), r.scenario, r.kinds))
+    return sorted(results, key=lambda r: (number(r.scenario), r.scenario, r.kinds))
 
 
-def _number(scenario: str) -> int:
+def number(scenario: str) -> int:
+    """The fault's number, to sort by; what has none comes last."""
     found = re.match(r"F(\d+)", scenario)
     return int(found[1]) if found else 10**6
 

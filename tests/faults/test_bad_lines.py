@@ -20,12 +20,12 @@ ECG_BYTES = 24_000
 """A ten-second twelve-lead ECG, compressed."""
 
 
-@in_short(Kinds("mosquitto", "postgresql"), Kinds("embedded", "sqlite"))
+@in_short(Kinds("mosquitto", "postgresql"))
 def test_F7_the_database_is_away_and_comes_back(network, findings, scale, database_away):
     """The hub's database goes away under load and comes back; the broker and the stations stay up."""
     county, worst_s = network(), 0.0
     with county.load(every_s=scale(0.1, 0.5)):
-        for _ in range(scale(1, 10)):
+        for _ in range(scale(1, 5)):
             time.sleep(1)
             with database_away(county):
                 time.sleep(scale(3, 120))
@@ -73,7 +73,7 @@ def test_F10_F11_a_lossy_line(network, findings, scale, loss):
         line.weather = Weather(loss=loss, delay_s=0.15, jitter_s=0.03, rate=8000)
         for n in range(scale(2, 150)):
             county.append(f"old-{n}", size=20_000)
-        began, deadline_s = time.monotonic(), scale(0, 600)
+        began, deadline_s = time.monotonic(), scale(0, 300)
         while not took_s or time.monotonic() - began < deadline_s:
             one = time.monotonic()
             county.append(f"urgent-{len(took_s)}", size=2000, lane="urgent")
@@ -118,9 +118,9 @@ def test_F12_a_half_open_connection_is_noticed(network, findings, scale):
 
 def test_F27_a_flapping_line_makes_progress(network, findings, scale):
     """The line breaks every 7 seconds; records of many parts go on where they were cut off."""
-    county, every_s = network(), scale(2, 7)
-    link, size, count = county.links[STATION], scale(60_000, 100_000), scale(3, 100)
-    link.shape = Shape(rate=scale(32_000, 8000), delay_s=0.05)
+    county, every_s = network(), 7
+    link, size, count = county.links[STATION], scale(60_000, 100_000), scale(3, 50)
+    link.shape = Shape(rate=scale(16_000, 8000), delay_s=0.05)
     for n in range(count):
         county.append(f"r-{n}", size=size)
     began, least, cuts = time.monotonic(), link.bytes["up"], 0
@@ -138,8 +138,7 @@ def test_F27_a_flapping_line_makes_progress(network, findings, scale):
         "sent per byte owed": round(sent / max(arrived, 1), 2),
     }
     link.shape = CLEAR
-    print(findings.measured)
     findings.settle(county, scale(60, 600))
     assert cuts > 1
-    assert share >= scale(0.2, 0.5)
+    assert share >= scale(0.3, 0.5)
     assert sent <= 2 * arrived

@@ -22,7 +22,7 @@ def test_F2_the_station_is_killed_under_load(network, findings, scale):
     """The station is killed (kill -9) at random instants while it accepts and sends."""
     county, dice = network(), random.Random(2)
     with county.load(every_s=0.02) as load:
-        for _ in range(scale(6, 1000)):
+        for _ in range(scale(6, 500)):
             time.sleep(dice.uniform(0, 0.6))
             county.stations.kill()
             county.stations.start()
@@ -36,7 +36,7 @@ def test_F6_the_broker_is_killed_and_its_data_deleted(network, findings, scale):
     """The broker is killed and everything it had on disk deleted, again and again under load."""
     county, dice = network(), random.Random(6)
     with county.load():
-        for _ in range(scale(3, 60)):
+        for _ in range(scale(2, 30)):
             time.sleep(dice.uniform(0.5, scale(2, 60)))
             county.broker.kill()
             county.broker.forget()
@@ -121,7 +121,7 @@ def test_F15_the_hub_dies_between_commit_and_receipt(network, findings, scale, h
         return () if is_ours and stopped.is_set() else pass_on(packet)
 
     link.judges["up"] = hold
-    for n in range(scale(1, 100)):
+    for n in range(scale(1, 30)):
         stopped.set()
         county.append(f"r-{n}", size=4000)
         until(lambda n=n: county.oracle.holds(f"r-{n}"), 40, "the hub has committed it")

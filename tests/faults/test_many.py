@@ -60,7 +60,7 @@ def test_F25_a_cloned_disk_shows_itself_as_a_conflict(network, findings, scale):
 def test_F26_a_whole_county_reconnects(network, findings, scale):
     """The broker is away; thirty stations record and come back all at once."""
     county = network(names=ALL_STATIONS)
-    for turn in range(scale(1, 20)):
+    for turn in range(scale(1, 10)):
         county.broker.kill()
         for name, n in itertools.product(ALL_STATIONS, range(scale(2, 10))):
             county.stations.append(name, f"away-{turn}-{name}-{n}")
@@ -113,7 +113,7 @@ def test_all_parts_are_killed_in_turn_and_together(network, findings, scale, dat
     county, dice = network(), random.Random(0)
     parts = {"station": county.stations, "hub": county.hub, "broker": county.broker}
     with county.load():
-        for _ in range(scale(1, 100)):
+        for _ in range(scale(1, 30)):
             for chosen in (*((name,) for name in parts), tuple(parts)):
                 time.sleep(dice.uniform(0, 1))
                 for name in chosen:
