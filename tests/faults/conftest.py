@@ -81,10 +81,9 @@ class Findings(results.Result):
 
     def settle(self, network: Network, within_s: float = 60) -> None:
         verdict = network.settle(within_s)
-        self.obligations += verdict.obligations
-        self.lost += len(verdict.lost)
-        self.doubled += len(verdict.doubled)
-        self.altered += len(verdict.altered)
+        self.obligations = verdict.obligations  # the last judgement covers the earlier ones
+        self.lost, self.doubled = len(verdict.lost), len(verdict.doubled)
+        self.altered = len(verdict.altered)
         assert verdict.sound, f"{verdict}\n{network.oracle.quarantined()}\n{network.hub.log[-1500:]}"
 
 

@@ -27,7 +27,7 @@ STANDING_S = 0.25
 """Most that stands in the line itself; behind it the sender's own buffers fill, as on a real modem."""
 SOCKET_BYTES = 4096
 
-CONNECT, PUBLISH, PUBACK = 1, 3, 4
+PUBLISH, PUBACK = 3, 4
 """MQTT 3.1.1 §2.2.1."""
 
 
@@ -78,12 +78,6 @@ class Packet:
         if self.type == PUBLISH:
             at += 2 + int.from_bytes(self.raw[at : at + 2], "big")
         return int.from_bytes(self.raw[at : at + 2], "big")
-
-    @property
-    def payload(self) -> bytes:
-        """Of a PUBLISH with QoS 1 (MQTT 3.1.1)."""
-        at = self._at
-        return self.raw[at + 2 + int.from_bytes(self.raw[at : at + 2], "big") + 2 :]
 
     def is_on(self, tail: str) -> bool:
         """Whether it publishes on a topic with this ending, or with this in it if it ends with a slash."""

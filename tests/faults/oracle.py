@@ -138,7 +138,7 @@ class Oracle:
         surplus = {"messages": len(messages) - len(recordings), "exams": exams - len(recordings)}
         doubled += [f"{n} more {what} than recordings" for what, n in surplus.items() if n]
         doubled += self.repeated
-        return Verdict(len(owed), tuple(lost), tuple(doubled), tuple(altered))
+        return Verdict(len(owed.keys() - excused), tuple(lost), tuple(doubled), tuple(altered))
 
     def quarantined(self) -> "Counter[str]":
         """Codes of what the hub set aside."""
