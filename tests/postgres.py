@@ -26,36 +26,48 @@ def cluster(*, durable: bool = True) -> Iterator[Path]:
     The folder is in /tmp itself: PostgreSQL refuses root and then runs as nobody, who may not enter
     pytest's own folders.
     """
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda p: int(p.parts[-3]))
-    if not found:
+    if _binaries() is None:
         pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
-    binaries, prefix = found[-1].parent, _as_nobody()
     with tempfile.TemporaryDirectory(prefix="maitong-pg-", dir="/tmp") as name:
         folder = Path(name)
-        if prefix:
+        if os.geteuid() == 0:
             nobody = pwd.getpwnam("nobody")
             os.chown(folder, nobody.pw_uid, nobody.pw_gid)
-        data = folder / "data"
-
-        def run(*command: str) -> None:
-            done = subprocess.run(
-                [*prefix, *command],
-                cwd=folder,
-                capture_output=True,
-                text=True,
-                env={"LC_ALL": "C", "PATH": "/usr/bin"},
-            )
-            assert done.returncode == 0, done.stdout + done.stderr
-
-        run(f"{binaries}/initdb", "-D", str(data), "-U", USER, "-A", "trust", "-E", "UTF8", "--no-sync")
-        options = f"-c listen_addresses= -c unix_socket_directories={folder} -c max_connections=60"
-        if not durable:
-            options += " -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
-        run(f"{binaries}/pg_ctl", "-D", str(data), "-w", "-l", str(folder / "log"), "-o", options, "start")
+        _run(folder, "initdb", "-U", USER, "-A", "trust", "-E", "UTF8", "--no-sync")
+        start(folder, durable=durable)
         try:
             yield folder
         finally:
-            run(f"{binaries}/pg_ctl", "-D", str(data), "-m", "immediate", "-w", "stop")
+            stop(folder)
+
+
+def start(folder: Path, *, durable: bool = True) -> None:
+    """Start the cluster of `folder` (again)."""
+    options = f"-c listen_addresses= -c unix_socket_directories={folder} -c max_connections=60"
+    if not durable:
+        options += " -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
+    _run(folder, "pg_ctl", "-w", "-l", str(folder / "log"), "-o", options, "start")
+
+
+def stop(folder: Path) -> None:
+    """Stop it as a power cut would: nothing is flushed, nobody is told."""
+    _run(folder, "pg_ctl", "-m", "immediate", "-w", "stop")
+
+
+def _binaries() -> Path | None:
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda p: int(p.parts[-3]))
+    return found[-1].parent if found else None
+
+
+def _run(folder: Path, program: str, *arguments: str) -> None:
+    done = subprocess.run(
+        [*_as_nobody(), f"{_binaries()}/{program}", "-D", str(folder / "data"), *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env={"LC_ALL": "C", "PATH": "/usr/bin"},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def _as_nobody() -> list[str]:

@@ -34,7 +34,9 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize(("part", "moment"), chosen)
 
 
-def test_a_killed_process_loses_and_doubles_nothing(county, rounds, part, moment, tmp_path):
+def test_a_killed_process_loses_and_doubles_nothing(county, rounds, findings, part, moment, tmp_path):
+    """In a whole county one process is killed while an ECG is recorded or sealed; samples are compared."""
+    findings.kinds = f"{part}, {moment}"
     dice = random.Random(f"{part} {moment}")
     for _ in range(rounds):
         station, reader = county.station(), county.reader()
@@ -46,6 +48,8 @@ def test_a_killed_process_loses_and_doubles_nothing(county, rounds, part, moment
         if part.startswith("analysis") and county.process(part) is None:
             pytest.fail("the analysis process does not run during a capture")
         county.kill(part)
+        findings.kills += 1
+        findings.obligations += 1
         wire = county.home / "BOX-0001.i32"
         if part == "BOX-0001":  # the next box begins its log anew
             wire = shutil.copy(wire, tmp_path / "wire.i32")
@@ -79,7 +83,8 @@ def compare_with_the_wire(wire, reader, recording_id, folder):
     np.testing.assert_array_equal(counts[valid], expected[valid])
 
 
-def test_a_report_signed_while_the_station_is_dead_arrives_once(county, rounds):
+def test_a_report_signed_while_the_station_is_dead_arrives_once(county, rounds, findings):
+    """A report is signed while the station it is for is dead."""
     for _ in range(rounds):
         station, reader = county.station(), county.reader()
         station.until_streaming()
@@ -87,6 +92,8 @@ def test_a_report_signed_while_the_station_is_dead_arrives_once(county, rounds):
         recording_id = station.start_capture(exam_id)
         until(lambda: station.received(recording_id), 60, "the county has it")
         county.kill(STATION)
+        findings.kills += 1
+        findings.obligations += 1
         signed = reader.sign(exam_id)
 
         report = until(lambda: station.exam(exam_id)["report"], 60, "the report is at the station")
@@ -97,7 +104,8 @@ def test_a_report_signed_while_the_station_is_dead_arrives_once(county, rounds):
         until(lambda: reader.exam(exam_id)["status"] == "delivered", 30, "the hub knows it was opened")
 
 
-def test_a_hub_killed_at_the_signature_has_signed_or_has_not(county, rounds):
+def test_a_hub_killed_at_the_signature_has_signed_or_has_not(county, rounds, findings):
+    """The hub is killed when a report has just been signed."""
     for _ in range(rounds):
         station, reader = county.station(), county.reader()
         station.until_streaming()
@@ -106,6 +114,8 @@ def test_a_hub_killed_at_the_signature_has_signed_or_has_not(county, rounds):
         until(lambda: station.received(recording_id), 60, "the county has it")
         signed = reader.sign(exam_id)
         county.kill("hub")
+        findings.kills += 1
+        findings.obligations += 1
 
         report = until(lambda: station.exam(exam_id)["report"], 60, "the report is at the station")
 
