@@ -341,8 +341,8 @@ def _prepare(connection: sqlite3.Connection, path: Path, *, unclean: bool) -> No
     connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # only has an effect before the first table
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA wal_autocheckpoint = 256")
-    connection.execute(f"PRAGMA journal_size_limit = {256 * 1024}")
+    connection.execute("PRAGMA wal_autocheckpoint = 1000")
+    connection.execute(f"PRAGMA journal_size_limit = {8 * 1024 * 1024}")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA trusted_schema = OFF")
     if unclean:
