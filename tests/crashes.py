@@ -6,9 +6,11 @@ sector or a page. File names are no better: a new or removed one is certain only
 The shared-memory file is left out; after a power cut SQLite makes it anew.
 """
 
+import os
 import random
 import re
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,6 +67,7 @@ def record(command: Sequence[str], folder: Path, log: Path) -> list[Event]:
         check=True,
         stdout=subprocess.DEVNULL,
         timeout=120,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
     )
     events: list[Event] = []
     waiting: dict[bytes, Event] = {}  # a sync counts from its end on, everything else from its beginning

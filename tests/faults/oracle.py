@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-COMMITTED = "SELECT mid, sha256 FROM received_message WHERE state = 'committed'"
+COMMITTED = "SELECT mid, sha256 FROM received_message WHERE state = 'committed' AND type = 'recording.closed'"
 RECORDINGS = "SELECT id, sha256 FROM recording"
 FILES = "SELECT recording_id, data FROM recording_file ORDER BY recording_id, position"
 EXAMS = "SELECT count(*) FROM exam"

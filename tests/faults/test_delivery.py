@@ -121,6 +121,8 @@ def test_F15_the_hub_dies_between_commit_and_receipt(network, findings, scale, h
         return () if is_ours and stopped.is_set() else pass_on(packet)
 
     link.judges["up"] = hold
+    county.append("before")  # the greetings are over: what is held from here on is a recording's receipt
+    until(lambda: county.stations.state(STATION)["waiting"] == 0, 60, "all is receipted")
     for n in range(scale(1, 30)):
         stopped.set()
         county.append(f"r-{n}", size=4000)

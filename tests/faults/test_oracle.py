@@ -13,7 +13,7 @@ from tests.faults.oracle import Obligation, Oracle
 from tests.faults.results import Result
 
 TABLES = """
-CREATE TABLE received_message (mid BLOB PRIMARY KEY, sha256 BLOB, state TEXT);
+CREATE TABLE received_message (mid BLOB PRIMARY KEY, sha256 BLOB, state TEXT, type TEXT);
 CREATE TABLE recording (id TEXT PRIMARY KEY, sha256 BLOB, received_ns INTEGER);
 CREATE TABLE recording_file (recording_id TEXT, position INTEGER, data BLOB);
 CREATE TABLE exam (id TEXT PRIMARY KEY);
@@ -45,7 +45,9 @@ def accept(oracle, ref):
 
 
 def arrive(db, o, *, data=DATA, body=None):
-    db.execute("INSERT INTO received_message VALUES (?, ?, 'committed')", (o.mid, body or o.body))
+    db.execute(
+        "INSERT INTO received_message VALUES (?, ?, 'committed', 'recording.closed')", (o.mid, body or o.body)
+    )
     db.execute("INSERT INTO recording VALUES (?, ?, 1)", (o.ref, o.record))
     db.execute("INSERT INTO recording_file VALUES (?, 0, ?)", (o.ref, data))
     db.execute("INSERT INTO exam VALUES (?)", (o.ref,))
@@ -66,7 +68,7 @@ def test_what_did_not_arrive_is_lost(oracle, db):
 
 def test_a_message_without_its_recording_is_lost(oracle, db):
     o = accept(oracle, "r1")
-    db.execute("INSERT INTO received_message VALUES (?, ?, 'committed')", (o.mid, o.body))
+    db.execute("INSERT INTO received_message VALUES (?, ?, 'committed', 'recording.closed')", (o.mid, o.body))
     assert oracle.verdict().lost == ("r1",)
 
 
@@ -79,7 +81,9 @@ def test_other_bytes_are_altered(oracle, db, change):
 def test_a_second_message_of_one_recording_is_a_double(oracle, db):
     o = accept(oracle, "r1")
     arrive(db, o)
-    db.execute("INSERT INTO received_message VALUES (?, ?, 'committed')", (bytes(16), o.body))
+    db.execute(
+        "INSERT INTO received_message VALUES (?, ?, 'committed', 'recording.closed')", (bytes(16), o.body)
+    )
     assert oracle.verdict().doubled == ("1 more messages than recordings",)
 
 

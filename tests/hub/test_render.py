@@ -517,8 +517,9 @@ def test_sheets_made_ahead_change_nothing_and_carry_nothing_over(signed: bytes, 
 def test_the_font_is_read_before_anyone_asks(
     signed: bytes, own_font: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(_: object) -> Sheet:
-        raise AssertionError("the font is read while somebody waits")
+    def refuse(font: Font) -> Sheet:
+        assert font.path != own_font, "the font is read while somebody waits"
+        return Sheet(font)  # ahead, for a font that an earlier test used
 
     blank.prepare(find_font(own_font))
     wait_for_spare(own_font)
