@@ -74,10 +74,6 @@ class Outbox:
         """Rings after each append, receipt or other change."""
         return self._store.changed
 
-    async def epoch(self) -> bytes:
-        """8 random bytes made with outbox.db; urgent.db has its own."""
-        return await self._store.run(rows.epoch)
-
     async def append(self, message: Message, lane: Lane, ref: str) -> OutboxRow:
         """Save a message; when this returns it is durable (P1) and will be sent.
 

@@ -195,7 +195,7 @@ def our_road(folder: Path, cluster: Path) -> Iterator[Road]:
         worker = ingest_process(address, {"host": "127.0.0.1", "port": port})
         try:
             road = Road(folder, port, database, "recording", worker.pid or 0)
-            time.sleep(3)  # it has subscribed
+            time.sleep(3)  # it has subscribed by then; it says so nowhere, and the start is not measured
             yield road
         finally:
             worker.kill()
@@ -212,7 +212,7 @@ def plain_road(folder: Path, cluster: Path) -> Iterator[Road]:
         database.execute("CREATE TABLE plain (id bigserial PRIMARY KEY, topic text, body bytea)")
         command = [sys.executable, str(HERE / "plain_consumer.py"), str(port), dsn]
         with ended(subprocess.Popen(command)) as consumer:
-            time.sleep(2)
+            time.sleep(2)  # as above
             yield Road(folder, port, database, "plain", consumer.pid)
 
 
@@ -233,7 +233,7 @@ def _new_database(cluster: Path, name: str) -> str:
     import psycopg
 
     with psycopg.connect(_dsn(cluster, "postgres"), autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name}")  # type: ignore[call-overload]
+        admin.execute(f"CREATE DATABASE {name}")  # type: ignore[call-overload] - a name of ours, no literal
     return name
 
 

@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import cbor2
 import numpy as np
@@ -19,6 +19,10 @@ from bench.figures import say
 from numpy.typing import NDArray
 
 from fakes import FakeClock
+
+if TYPE_CHECKING:
+    from edge_agent.outbox import Outbox
+    from edge_agent.room import Room
 
 SETS = ("ludb", "cinc12", "ptbdb")
 RATE_HZ = 500
@@ -104,14 +108,14 @@ async def send(folder: Path) -> list[Sent]:
     return sent
 
 
-async def captured(desk: object, exam_id: str, root: Path, counts: NDArray[np.int32], now_ns: int) -> Path:
+async def captured(desk: "Room", exam_id: str, root: Path, counts: NDArray[np.int32], now_ns: int) -> Path:
     """A spool that holds these samples."""
     from ecg.leads import BOX_LEADS
     from edge_agent.capture.spool import Meta, Spool
     from edge_agent.room import new_id
 
     recording_id = new_id()
-    attempt = await desk.begin_attempt(exam_id, recording_id, now_ns)  # type: ignore[attr-defined]
+    attempt = await desk.begin_attempt(exam_id, recording_id, now_ns)
     meta = Meta(
         recording_id=recording_id,
         exam_id=exam_id,
@@ -132,15 +136,15 @@ async def captured(desk: object, exam_id: str, root: Path, counts: NDArray[np.in
     return root / recording_id
 
 
-async def taken_off(owed: object, name: str, counts: NDArray[np.int32]) -> Sent:
+async def taken_off(owed: "Outbox", name: str, counts: NDArray[np.int32]) -> Sent:
     """The frames of the one message owed, read back; then the hub's yes."""
     from ecg import record
     from protocols import parts
     from protocols.envelope import decode, decode_body
     from protocols.messages import ReceiptItem, RecordingClosed
 
-    row = await owed.next_to_send()  # type: ignore[attr-defined]
-    wires = [wire for _, wire in await owed.frames(row)]  # type: ignore[attr-defined]
+    row = await owed.next_to_send()
+    wires = [wire for _, wire in await owed.frames(row)]
     frames = [decode(wire) for wire in wires]
     body = parts.join({f.k: f.body for f in frames}, frames[0].n, frames[0].header.sha256)
     message = decode_body(row.type, body)
@@ -149,7 +153,7 @@ async def taken_off(owed: object, name: str, counts: NDArray[np.int32]) -> Sent:
     files = {file.name: file.data for file in message.recording.files}
     assert record.digest(files) == message.recording.sha256, name
     assert np.array_equal(record.read_files(files).counts, counts), f"{name}: the samples are others"
-    await owed.apply_receipt(ReceiptItem(mid=row.mid, st="committed", h8=row.sha256[:8]))  # type: ignore[attr-defined]
+    await owed.apply_receipt(ReceiptItem(mid=row.mid, st="committed", h8=row.sha256[:8]))
     header = sum(len(data) for file, data in files.items() if file.endswith(".hea"))
     signal = sum(map(len, files.values())) - header
     analysis = len(cbor2.dumps(cbor2.loads(body)["analysis"], canonical=True))

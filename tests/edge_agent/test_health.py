@@ -39,7 +39,7 @@ async def test_status_says_what_waits(outbox, clock):
     status = await health.Health(outbox, clock, lambda: (BOX,)).status()
     assert status.online
     assert (status.waiting, status.oldest_ns, status.rejected) == (1, first_ns, 1)
-    assert (status.epoch, status.first_seq, status.last_seq) == (await outbox.epoch(), 1, 2)
+    assert (status.epoch, status.first_seq, status.last_seq) == ((await outbox.numbers())[0].epoch, 1, 2)
     assert (status.at_ns, status.boxes, status.version) == (clock.wall_ns(), (BOX,), health.version())
 
 

@@ -75,7 +75,7 @@ DO = {"append": append, "state": state}
 async def answer(station: app.Station, line: dict[str, Any]) -> None:
     try:
         said = await DO[line["do"]](station, line)
-    except Exception as error:
+    except Exception as error:  # whatever it is, the test that asked is to hear of it
         said = {"error": f"{type(error).__name__}: {error}"}
     print(json.dumps({"ask": line["ask"], **said}), flush=True)
 

@@ -170,7 +170,7 @@ async def test_every_state_a_power_cut_may_leave_opens_with_all_that_was_promise
             (folder / Path(path).name).write_bytes(content)
         try:
             slowest_s = max(slowest_s, await look(folder, promised(events[:moment])))
-        except Exception as error:
+        except Exception as error:  # whatever a state does, its files are kept and its number is said
             shutil.copytree(folder, tmp_path / "failed")
             raise AssertionError(f"state {number}, cut after event {moment} of {len(events)}") from error
         shutil.rmtree(folder)

@@ -72,7 +72,7 @@ def opened(ref, size):
 
 
 async def received(outbox, *refs):
-    while any(fate.state != "received" for fate in (await outbox.states_of(refs)).values()):  # noqa: ASYNC110
+    while any(fate.state != "received" for fate in (await outbox.states_of(refs)).values()):  # noqa: ASYNC110 - as a user would look
         await asyncio.sleep(0.01)
 
 
